@@ -1,0 +1,1 @@
+//! The boundary that logs: order, input, state.

@@ -1,0 +1,1 @@
+//! The boundary that answers from a trace, and checks.

@@ -1,0 +1,1 @@
+//! What traces say: symbols, dump, diff.

@@ -1,0 +1,1 @@
+//! Cores on workers: scheduler, slices, interrupts, clock, and the boundary.

@@ -1,0 +1,1 @@
+//! The seam between engine and executors, and the reference executor.

@@ -1,0 +1,1 @@
+//! The board: memory map, loader, digest of the machine.

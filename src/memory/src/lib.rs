@@ -1,0 +1,1 @@
+//! Guest memory, granules, the two-level TLB.

@@ -1,0 +1,1 @@
+//! Record, replay, verify and diff as functions.

@@ -1,0 +1,1 @@
+//! The ownership protocol: grants and order edges.

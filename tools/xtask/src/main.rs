@@ -1,0 +1,3 @@
+//! The task runner: tidy, bless, fuzz, bench, guests.
+
+fn main() {}
