@@ -1,0 +1,4 @@
+//! The architectural state of a hart.
+
+/// The architectural state of a hart.
+pub struct Hart {}
