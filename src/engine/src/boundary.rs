@@ -86,9 +86,7 @@ pub trait Boundary: Sync {
     fn input(&self, lane: &mut Self::Lane, position: u64, device: DeviceId, bytes: &[u8]);
 
     /// Whether the run cannot be continued. Asked at every turn of a core.
-    fn failed(&self) -> bool {
-        false
-    }
+    fn failed(&self, lane: &Self::Lane) -> bool;
 }
 
 /// The digest of a core's architectural state (CHK-1).

@@ -50,6 +50,8 @@ struct Running<L, E> {
     /// Steps that the clock has counted.
     counted: u64,
     blocked: bool,
+    /// The core has executed a WFI that nothing has ended yet.
+    asleep: bool,
 }
 
 /// Where a core stays while no worker runs it.
@@ -100,7 +102,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             .into_iter()
             .map(|(core, executor, lane)| {
                 let counted = core.position;
-                Mutex::new(Some(Box::new(Running { core, executor, lane, counted, blocked: false })))
+                Mutex::new(Some(Box::new(Running { core, executor, lane, counted, blocked: false, asleep: false })))
             })
             .collect();
         Self { configuration, boundary, bus, outside: Arc::new(outside), cores }
@@ -194,7 +196,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
 
     /// One turn: from safepoint to safepoint, until the core has to stop.
     fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64) -> Turn {
-        let Running { core, executor, lane, counted, .. } = running;
+        let Running { core, executor, lane, counted, asleep, .. } = running;
         let ram = core.ram.clone();
         let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
         loop {
@@ -202,7 +204,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 self.outside.safepoints.lower(id);
                 self.boundary.safepoint(lane, core);
             }
-            if self.boundary.failed() {
+            if self.boundary.failed(lane) {
                 self.outside.stop(Outcome::Failed);
             }
             if self.outside.is_stopped() {
@@ -233,6 +235,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                     self.outside.stop(Outcome::Limit(id));
                     return Turn::Ready;
                 }
+                if std::mem::take(asleep) && !core.hart.wfi_wakes() {
+                    *asleep = true;
+                    return Turn::Asleep;
+                }
             }
             if core.position >= end {
                 return Turn::Ready;
@@ -258,7 +264,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             match exit {
                 Exit::Until | Exit::Attention | Exit::Device => {}
                 Exit::Blocked => return Turn::Blocked,
-                Exit::Wait if B::LIVE => return Turn::Asleep,
+                Exit::Wait if B::LIVE => *asleep = true,
                 Exit::Yield if B::LIVE => return Turn::Ready,
                 Exit::Wait | Exit::Yield => {}
             }

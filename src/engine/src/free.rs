@@ -48,4 +48,8 @@ impl Boundary for Free {
     }
 
     fn input(&self, _: &mut (), _: u64, _: DeviceId, _: &[u8]) {}
+
+    fn failed(&self, _: &()) -> bool {
+        false
+    }
 }

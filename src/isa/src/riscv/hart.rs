@@ -11,4 +11,9 @@ impl Hart {
     pub fn write_state(&self, into: &mut Vec<u8>) {
         into.extend_from_slice(&self.lines.to_le_bytes());
     }
+
+    /// Whether a WFI ends.
+    pub fn wfi_wakes(&self) -> bool {
+        self.lines != 0
+    }
 }
