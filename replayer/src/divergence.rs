@@ -57,8 +57,8 @@ pub struct Divergence {
     pub core: CoreId,
     /// Where the difference was noticed.
     pub position: Position,
-    /// The core's program counter there.
-    pub pc: u64,
+    /// The core's program counter there, or where it was run on.
+    pub pc: Option<u64>,
     /// The last position at which everything agreed.
     pub agreed: Position,
     /// What differs.
@@ -99,7 +99,11 @@ impl fmt::Display for Divergence {
         write!(
             f,
             "{} diverged at position {} (pc {:#x}; everything agreed up to position {}): {}",
-            self.core, self.position, self.pc, self.agreed, self.cause
+            self.core,
+            self.position,
+            self.pc.unwrap_or_default(),
+            self.agreed,
+            self.cause
         )
     }
 }
