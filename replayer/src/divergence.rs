@@ -79,7 +79,10 @@ impl fmt::Display for Cause {
                 write!(f, "the step asked for {question}, and the trace has no answer there")
             }
             Cause::NotAsked { event, recorded_at } => {
-                write!(f, "the trace has {event:?} at position {recorded_at}, and the step there did not ask for it")
+                write!(
+                    f,
+                    "the trace has {event:?} at position {recorded_at}, and the step there did not ask for it"
+                )
             }
             Cause::NeverCame { core, steps } => {
                 write!(f, "the core had to wait for {core} to complete {steps} steps, and it ended before")

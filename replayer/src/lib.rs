@@ -148,12 +148,7 @@ impl Lane {
     /// How the replay of this core went; `core` is as it ended.
     pub fn report(self, core: &Core) -> Report {
         let is_complete = self.is_whole && core.position == self.end && self.next.is_none();
-        Report {
-            divergence: self.divergence,
-            error: self.error,
-            agreed: Position(self.agreed),
-            is_complete,
-        }
+        Report { divergence: self.divergence, error: self.error, agreed: Position(self.agreed), is_complete }
     }
 }
 
@@ -199,7 +194,11 @@ impl Boundary for Replayer {
                 }
                 Event::Clock(_) | Event::ConditionalFailed => {
                     // The step itself asks for it.
-                    return if here < lane.end { Next::Run { until: here + 1 } } else { self.end(lane, core) };
+                    return if here < lane.end {
+                        Next::Run { until: here + 1 }
+                    } else {
+                        self.end(lane, core)
+                    };
                 }
                 Event::Input { .. } => {
                     if let Some((_, Event::Input { device, bytes })) = lane.consume() {

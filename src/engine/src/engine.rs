@@ -103,7 +103,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             .into_iter()
             .map(|(core, executor, lane)| {
                 let counted = core.position;
-                Mutex::new(Some(Box::new(Running { core, executor, lane, counted, blocked: false, asleep: false })))
+                Mutex::new(Some(Box::new(Running {
+                    core,
+                    executor,
+                    lane,
+                    counted,
+                    blocked: false,
+                    asleep: false,
+                })))
             })
             .collect();
         Self { configuration, boundary, bus, outside: Arc::new(outside), cores }

@@ -147,7 +147,9 @@ impl Scheduler {
             }
             Back::AtCut => {
                 queue.at_cut.push(core);
-                (0..queue.asleep.len()).for_each(|sleeper| drop(queue.wake(CoreId(sleeper as u8), clock)));
+                (0..queue.asleep.len()).for_each(|sleeper| {
+                    queue.wake(CoreId(sleeper as u8), clock);
+                });
             }
             Back::Over => queue.left -= 1,
         }
