@@ -14,9 +14,9 @@ mod state;
 
 pub mod clint;
 pub mod finisher;
-// htif
+pub mod htif;
 pub mod plic;
-// uart
+pub mod uart;
 
 #[cfg(test)]
 mod testing;
