@@ -152,3 +152,51 @@ impl<const KEYS: usize, const ROWS: usize> Index<KEYS, ROWS> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pairs of rows that some encoding matches both of: the general one, then the more specific one.
+    fn overlaps(rows: &[Row]) -> Vec<(&str, &str)> {
+        let mut pairs = Vec::new();
+        for (index, later) in rows.iter().enumerate() {
+            for earlier in &rows[..index] {
+                let (a, b) = (&earlier.layout, &later.layout);
+                if (a.bits ^ b.bits) & a.mask & b.mask == 0 {
+                    assert_eq!(a.mask & b.mask, a.mask, "{} is part of {}", later.name, earlier.name);
+                    assert_ne!(a.mask, b.mask, "{} and {} are told apart", later.name, earlier.name);
+                    pairs.push((earlier.name, later.name));
+                }
+            }
+        }
+        pairs
+    }
+
+    #[test]
+    fn rows_overlap_only_where_one_is_a_special_case() {
+        assert_eq!(overlaps(&table::ROWS), [("fence", "pause")]);
+        let compressed = [
+            ("c.lui", "c.addi16sp"),
+            ("c.mv", "c.jr"),
+            ("c.add", "c.jalr"),
+            ("c.add", "c.ebreak"),
+            ("c.jalr", "c.ebreak"),
+        ];
+        assert_eq!(overlaps(&compressed::ROWS), compressed);
+    }
+
+    #[test]
+    fn no_key_leads_to_a_long_chain() {
+        let longest = |first: &[u8], next: &[u8]| {
+            let chain = |&row: &u8| {
+                std::iter::successors(Some(row), |&row| next.get(usize::from(row)).copied())
+                    .take_while(|&row| row != NONE)
+                    .count()
+            };
+            first.iter().map(chain).max()
+        };
+        assert_eq!(longest(&WIDE.first, &WIDE.next), Some(5), "clz, ctz, cpop, sext.b, sext.h");
+        assert_eq!(longest(&COMPRESSED.first, &COMPRESSED.next), Some(3), "c.add, c.jalr, c.ebreak");
+    }
+}
