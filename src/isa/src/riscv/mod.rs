@@ -9,6 +9,7 @@ pub mod csr_names;
 pub mod decode;
 pub mod disassemble;
 pub mod encode;
+pub mod hart;
 pub mod op;
 
 pub use class::Class;
