@@ -5,8 +5,8 @@
 //! unbounded exponent, and an improperly boxed single reads as the canonical NaN.
 //!
 //! Three ways lead to a result, and the tests hold them together: plain host arithmetic where its flags follow from
-//! the result alone ([`arithmetic`]), host arithmetic under the guest's MXCSR ([`host`]), and integer arithmetic for
-//! the rest ([`soft`]): the rounding mode that no host has, hosts without fused multiply-add, results that are NaN.
+//! the result alone (`arithmetic`), host arithmetic under the guest's MXCSR (`host`), and integer arithmetic for the
+//! rest (`soft`): the rounding mode that hosts lack, hosts without fused multiply-add, results that are NaN.
 //! Callers may not rely on which one is taken.
 
 mod arithmetic;

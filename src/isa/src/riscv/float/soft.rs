@@ -190,7 +190,7 @@ fn shift_right_sticky(significand: u128, shift: u32) -> u128 {
         return u128::from(significand != 0);
     }
     let lost = significand & ((1 << shift) - 1) != 0;
-    significand >> shift | u128::from(lost)
+    (significand >> shift) | u128::from(lost)
 }
 
 /// a ÷ b.
@@ -210,7 +210,7 @@ pub(super) fn divide<F: Format>(rounding: Rounding, a: u64, b: u64) -> (u64, Fla
     // Significands have 64 bits, so the quotient has 63 or 64: enough for a sticky bit at the bottom.
     let dividend = u128::from(a.significand) << 63;
     let divisor = u128::from(b.significand);
-    let quotient = dividend / divisor | u128::from(dividend % divisor != 0);
+    let quotient = (dividend / divisor) | u128::from(dividend % divisor != 0);
     round::<F>(sign != 0, a.exponent - 63 - b.exponent, quotient, rounding)
 }
 
