@@ -10,6 +10,7 @@ pub mod decode;
 pub mod disassemble;
 pub mod encode;
 pub mod hart;
+pub mod float;
 pub mod op;
 
 pub use class::Class;
