@@ -1,1 +1,3 @@
 //! What traces say: symbols, dump, diff.
+
+pub mod symbols;
