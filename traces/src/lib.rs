@@ -4,4 +4,11 @@
 
 mod vocabulary;
 
+impl Digest {
+    /// stub
+    pub fn of(_: &[u8]) -> Digest {
+        Digest::default()
+    }
+}
+
 pub use vocabulary::*;
