@@ -203,6 +203,8 @@ impl Opcode {
 mod tests {
     use super::*;
 
+    /// An instruction of the classes that leave the straight line, or that change what the next instruction is, ends a
+    /// block; the list is the manual's, by mnemonic.
     #[test]
     fn exactly_these_end_a_block() {
         let ends: Vec<_> = Opcode::all().filter(|code| code.ends_block()).map(Opcode::mnemonic).collect();
@@ -215,13 +217,13 @@ mod tests {
     fn classes_agree_with_the_mnemonics() {
         for code in Opcode::all() {
             let name = code.mnemonic();
+            // Mnemonics of the A extension end in the width, those of loads and stores have it in them.
             assert_eq!(
                 code.is_atomic(),
                 ["lr.", "sc.", "amo"].iter().any(|prefix| name.starts_with(prefix)),
                 "{name}"
             );
             assert_eq!(code.is_floating(), name.starts_with('f') && !name.starts_with("fence"), "{name}");
-            // Mnemonics of loads and stores are two letters, less an `f` before and a `u` behind; atomics' end in the width.
             let width = match name.trim_start_matches('f').trim_end_matches('u') {
                 "lb" | "sb" => Some(Width::Byte),
                 "lh" | "sh" => Some(Width::Half),
@@ -231,6 +233,7 @@ mod tests {
                 name if code.is_atomic() && name.ends_with(".d") => Some(Width::Double),
                 _ => None,
             };
+            // `amominu.w` has its width behind the `u`, `fld` is `ld` with an `f`; both are in reach of the trimming.
             assert_eq!(code.width(), width, "{name}");
             assert_eq!(code.is_memory(), code.reads_memory() || code.writes_memory(), "{name}");
             assert_eq!(

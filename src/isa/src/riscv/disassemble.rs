@@ -1,14 +1,9 @@
 //! From an operation to text, in the dialect of GNU objdump.
 //!
 //! Registers have their ABI names, control and status registers their own, and where objdump prefers a pseudo-instruction
-//! (Unprivileged ISA, "RISC-V Assembly Programmer's Handbook") so does this. It differs from objdump in these:
-//! - one space, not a tab, stands between mnemonic and operands;
-//! - a target is written as `0x80000010`, without a symbol, which the caller adds;
-//! - instructions with an immediate keep their names (`addi`, where objdump 2.40 writes `add` with a number);
-//! - compressed hints (`c.nop 1`) are written as the operations that they execute as (`li zero,1`).
-//!
-//! The GNU assembler takes every text, with targets written relative to the instruction, but for the few operations that
-//! it has no syntax for: a fence with an empty set, and a rounding mode of a conversion that never rounds.
+//! (Unprivileged ISA, "RISC-V Assembly Programmer's Handbook") so does this. It differs from objdump in three things:
+//! one space, not a tab, stands between mnemonic and operands; a target is written as `0x80000010`, without a symbol,
+//! which the caller adds; and what objdump calls hints of newer extensions keep the mnemonics that they execute as.
 
 use std::fmt::Write;
 

@@ -4,7 +4,7 @@
 //! decoder drops is encoded as zeros: `aq` and `rl`, the ignored fields of fences.
 
 use super::decode::decode;
-use super::op::Op;
+use super::op::{Op, Opcode};
 use super::table::Row;
 use super::{compressed, table};
 
@@ -41,4 +41,16 @@ fn write(row: &Row, op: &Op) -> u32 {
 /// Whether `bits` say all that `op` says.
 fn same(op: &Op, bits: u32) -> bool {
     decode(bits).is_ok_and(|read| read == Op { bits: read.bits, length: read.length, ..*op })
+}
+
+impl Opcode {
+    /// Every opcode, in the order of their declaration.
+    pub fn all() -> impl ExactSizeIterator<Item = Opcode> {
+        table::ROWS.iter().map(|row| row.code)
+    }
+
+    /// The mnemonic in lower case, as the assembler takes it: `"fence.i"`.
+    pub fn mnemonic(self) -> &'static str {
+        table::of(self).name
+    }
 }

@@ -81,7 +81,7 @@ impl Immediate {
     #[inline]
     pub(super) fn read(&self, bits: u32) -> i32 {
         let mut value = 0;
-        for part in self.parts.iter().take(self.count.into()) {
+        for part in &self.parts[..self.count as usize & (PARTS_MAX * 2 - 1)] {
             value |= (bits >> part.shift & ((1 << part.width) - 1)) << part.to;
         }
         ((value << self.extend) as i32) >> self.extend
@@ -89,9 +89,9 @@ impl Immediate {
 
     /// The encoding's bits for `value`; what does not fit is cut off.
     pub(super) fn write(&self, value: i32) -> u32 {
-        self.parts
+        let parts = &self.parts[..self.count as usize];
+        parts
             .iter()
-            .take(self.count.into())
             .map(|part| (value as u32 >> part.to & ((1 << part.width) - 1)) << part.shift)
             .fold(0, |bits, part| bits | part)
     }

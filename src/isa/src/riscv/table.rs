@@ -38,18 +38,6 @@ pub(super) const fn of(code: Opcode) -> &'static Row {
     &ROWS[code as usize]
 }
 
-impl Opcode {
-    /// Every opcode, in the order of their declaration.
-    pub fn all() -> impl ExactSizeIterator<Item = Opcode> {
-        ROWS.iter().map(|row| row.code)
-    }
-
-    /// The mnemonic in lower case, as the assembler takes it: `"fence.i"`.
-    pub fn mnemonic(self) -> &'static str {
-        of(self).name
-    }
-}
-
 const _: () = {
     let mut i = 0;
     while i < COUNT {
