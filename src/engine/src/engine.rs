@@ -50,6 +50,8 @@ struct Running<L, E> {
     /// Steps that the clock has counted.
     counted: u64,
     blocked: bool,
+    /// The core has executed a WFI that nothing has ended yet.
+    asleep: bool,
 }
 
 /// Where a core stays while no worker runs it.
@@ -61,6 +63,7 @@ enum Turn {
     Ready,
     Blocked,
     Asleep,
+    AtCut,
     Over,
 }
 
@@ -100,7 +103,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             .into_iter()
             .map(|(core, executor, lane)| {
                 let counted = core.position;
-                Mutex::new(Some(Box::new(Running { core, executor, lane, counted, blocked: false })))
+                Mutex::new(Some(Box::new(Running {
+                    core,
+                    executor,
+                    lane,
+                    counted,
+                    blocked: false,
+                    asleep: false,
+                })))
             })
             .collect();
         Self { configuration, boundary, bus, outside: Arc::new(outside), cores }
@@ -142,6 +152,11 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let (id, slice) = match picked {
                 Picked::Core(id, slice) => (id, slice),
                 Picked::Over => return,
+                Picked::Cut(cores) => {
+                    self.cut(&cores);
+                    scheduler.cut_over(cores);
+                    continue;
+                }
                 Picked::AllAsleep => return self.outside.stop(Outcome::Hung),
                 Picked::AllBlocked(id) => return self.outside.stop(Outcome::Stuck(id)),
             };
@@ -152,12 +167,16 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
-            let back = match turn {
+            let back = match &turn {
                 Turn::Ready => Back::Ready,
                 Turn::Blocked => Back::Blocked,
                 Turn::Asleep => Back::Asleep(self.outside.alarm(id, seen)),
+                Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
             };
+            if matches!(turn, Turn::AtCut) && B::LIVE {
+                self.outside.safepoints.raise_all();
+            }
             *place.lock() = Some(running);
             scheduler.put_back(id, steps, back, clock, || self.outside.has_news(id, seen));
             vain = if steps == 0 { vain + 1 } else { 0 };
@@ -165,6 +184,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 std::thread::yield_now();
             }
         }
+    }
+
+    /// All these cores stand at a cut.
+    fn cut(&self, ids: &[CoreId]) {
+        let mut places: Vec<_> = ids.iter().map(|id| self.cores[id.index()].lock()).collect();
+        let mut cores: Vec<_> = places
+            .iter_mut()
+            .map(|place| {
+                let running = place.as_mut().expect("a core at a cut is in its place");
+                (&mut running.core, &mut running.lane)
+            })
+            .collect();
+        cores.sort_by_key(|(core, _)| core.id);
+        self.boundary.cut(&mut cores);
     }
 
     /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
@@ -194,7 +227,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
 
     /// One turn: from safepoint to safepoint, until the core has to stop.
     fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64) -> Turn {
-        let Running { core, executor, lane, counted, .. } = running;
+        let Running { core, executor, lane, counted, asleep, .. } = running;
         let ram = core.ram.clone();
         let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
         loop {
@@ -202,7 +235,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 self.outside.safepoints.lower(id);
                 self.boundary.safepoint(lane, core);
             }
-            if self.boundary.failed() {
+            if self.boundary.failed(lane) {
                 self.outside.stop(Outcome::Failed);
             }
             if self.outside.is_stopped() {
@@ -240,6 +273,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let until = match self.boundary.next(window.lane, core) {
                 Next::Run { until } => until.min(end).min(limit),
                 Next::Wait => return Turn::Blocked,
+                Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
                     self.bus.input(
                         device,
@@ -250,6 +284,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 }
                 Next::End => return Turn::Over,
             };
+            if std::mem::take(asleep) && !core.hart.wfi_wakes() {
+                *asleep = true;
+                return Turn::Asleep;
+            }
             let exit = executor.run(core, &mut window, until);
             window.count(core.position);
             if window.memory_written {
@@ -258,7 +296,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             match exit {
                 Exit::Until | Exit::Attention | Exit::Device => {}
                 Exit::Blocked => return Turn::Blocked,
-                Exit::Wait if B::LIVE => return Turn::Asleep,
+                Exit::Wait if B::LIVE => *asleep = true,
                 Exit::Yield if B::LIVE => return Turn::Ready,
                 Exit::Wait | Exit::Yield => {}
             }
