@@ -7,6 +7,7 @@
 mod board;
 mod config;
 mod device_tree;
+mod digest;
 mod image;
 mod machine;
 pub mod map;

@@ -5,10 +5,10 @@ mod tests;
 
 use crate::map::RAM_BASE;
 use crate::signature::signature;
-use crate::{Board, Granularity, GuestImage, MachineConfig, TreeError, device_tree};
+use crate::{Board, Granularity, GuestImage, MachineConfig, TreeError, device_tree, digest::digest};
 use cantus_isa::Gpa;
 use cantus_memory::{Ram, RamError};
-use cantus_traces::CoreId;
+use cantus_traces::{ContentDigest, CoreId, Digest};
 use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
@@ -154,5 +154,10 @@ impl Machine {
     /// The program's signature as RAM holds it now, if the program has one. To be asked for when no core runs.
     pub fn signature(&self, granularity: Granularity) -> Option<String> {
         self.signature.clone().map(|range| signature(&self.ram, range, granularity))
+    }
+
+    /// The digest of memory, devices and these digests of cores, as it is now. To be asked for when no core runs.
+    pub fn digest(&self, cores: &[Digest]) -> ContentDigest {
+        digest(&self.ram, &self.board, cores)
     }
 }
