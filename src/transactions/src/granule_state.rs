@@ -5,7 +5,7 @@
 //! - whoever is not a holder any more, and touched the granule after the last write, is in `departed` or is `wrote`
 //!   (ORD-3), so that no edge is lost when somebody else than the one who asked takes the granule.
 
-use crate::{CoreSet, ownership::Edge};
+use super::{CoreSet, ownership::Edge};
 use cantus_memory::Right;
 use cantus_traces::CoreId;
 

@@ -2,9 +2,9 @@
 //!
 //! Locks: a page's lock, then a core's mailbox; nobody waits for another core while holding either (ORD-5).
 
-use crate::granule_state::GranuleState;
-use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering};
-use crate::{CoreSet, Safepoints};
+use super::granule_state::GranuleState;
+use super::sync::{AtomicU64, Mutex, OnceLock, Ordering};
+use super::{CoreSet, Safepoints};
 use cantus_memory::{Granule, LINES_IN_PAGE, PageIndex, Right};
 use cantus_traces::CoreId;
 use crossbeam::utils::CachePadded;

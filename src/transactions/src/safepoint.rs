@@ -1,6 +1,6 @@
 //! Safepoint requests: one flag for each core, raised by anybody, seen by the core between two blocks.
 
-use crate::sync::{AtomicBool, Ordering};
+use super::sync::{AtomicBool, Ordering};
 use cantus_traces::CoreId;
 use crossbeam::utils::CachePadded;
 
