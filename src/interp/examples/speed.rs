@@ -71,7 +71,7 @@ fn measure(name: &str, body: &[Op]) {
     hart.pc = BASE;
     hart.x[10] = BASE + 0x10_1000;
     let mut core =
-        Core { hart, tlb: Tlb::new(&ram), position: 0, code_epoch: 0, reservation_lost: false, ram };
+        Core { id: 0, hart, tlb: Tlb::new(&ram), position: 0, code_epoch: 0, reservation_lost: false, ram };
     let (mut interp, mut port) = (Interp::new(), Free::default());
     let mut best = 0f64;
     for _ in 0..100 {

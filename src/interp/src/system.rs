@@ -5,9 +5,15 @@ use crate::{Exit, Port};
 use cantus_isa::Gva;
 use cantus_isa::riscv::Op;
 use cantus_isa::riscv::csr::{Denied, Reading};
+use cantus_isa::riscv::float::{Flags, Rounding, evaluate};
 use cantus_isa::riscv::hart::Privilege;
 use cantus_isa::riscv::meaning::{Change, Flow, Return};
 use cantus_isa::riscv::trap::{Exception, Trap};
+
+/// The rounding-mode field that leaves the choice to `frm`.
+const DYNAMIC: u8 = 7;
+/// The flags in `fcsr`.
+const FLAGS: u64 = 0x1f;
 
 impl<P: Port> Reach<'_, P> {
     /// An illegal instruction, given its bits.
@@ -18,9 +24,19 @@ impl<P: Port> Reach<'_, P> {
         Stop::Trap
     }
 
+    /// Computes, sets flags, and makes `mstatus.FS` dirty if these are other ones.
     #[inline(never)]
-    pub fn evaluate(self, op: &Op, _operands: [u64; 3]) -> Result<u64, Stop> {
-        Err(self.illegal(op.bits))
+    pub fn evaluate(self, op: &Op, [a, b, c]: [u64; 3]) -> Result<u64, Stop> {
+        let hart = &mut self.core.hart;
+        let mode = if op.rm == DYNAMIC { (hart.fcsr >> 5) as u8 } else { op.rm };
+        let Some(rounding) = Rounding::from_bits(mode) else { return Err(self.illegal(op.bits)) };
+        let before = Flags((hart.fcsr & FLAGS) as u8);
+        let (value, after) = evaluate(op.code, rounding, before, a, b, c);
+        if after != before {
+            hart.fcsr |= u64::from(after.0);
+            hart.floating_point_changed();
+        }
+        Ok(value)
     }
 
     #[inline(never)]

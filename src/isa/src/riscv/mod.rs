@@ -10,6 +10,7 @@ pub mod csr_names;
 pub mod decode;
 pub mod disassemble;
 pub mod encode;
+pub mod float;
 pub mod hart;
 pub mod meaning;
 pub mod op;
