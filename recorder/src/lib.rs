@@ -1,1 +1,153 @@
-//! The boundary that logs: order, input, state.
+//! The boundary that notes: order, input, state.
+//!
+//! A recorder lets the live outside through and writes down what the run depended on. It is the only boundary under
+//! which cores need grants. Its mirror image is the replayer, file by file.
+
+mod input;
+mod order;
+mod state;
+
+use cantus_engine::{Boundary, Next};
+use cantus_interp::{Blocked, Core, Extent};
+use cantus_memory::{PageIndex, Right};
+use cantus_traces::{ContentDigest, CoreId, CoreStream, DeviceId, Event, History, Position, TraceWriter};
+use cantus_transactions::{Ownership, Safepoints};
+use std::sync::Arc;
+
+/// Notes a run. One for all cores.
+pub struct Recorder {
+    ownership: Ownership,
+    digest_interval: u64,
+    cuts: state::Cuts,
+}
+
+/// What a recorder is to note, and where.
+pub struct Plan {
+    /// Pages of RAM.
+    pub pages: usize,
+    /// The cores' safepoint requests.
+    pub safepoints: Arc<Safepoints>,
+    /// Every how many of its steps a core's digest is taken; 0 means at the end only.
+    pub digest_interval: u64,
+    /// Every how many steps of all cores together a cut is made, with the digest of memory; 0 means at the end only.
+    pub cut_interval: u64,
+    /// The trace.
+    pub writer: Arc<TraceWriter>,
+    /// The digest of the machine's memory, while no core runs.
+    pub memory: MemoryDigest,
+}
+
+/// Takes the digest of the machine's memory.
+pub type MemoryDigest = Box<dyn Fn() -> ContentDigest + Send + Sync>;
+
+/// What the recorder keeps for one core.
+pub struct Lane {
+    id: CoreId,
+    stream: CoreStream,
+    history: History,
+    order: order::Lane,
+    state: state::Lane,
+}
+
+impl Lane {
+    /// Writes an event down, and makes it part of the core's history.
+    fn note(&mut self, position: u64, event: &Event) {
+        let position = Position(position);
+        self.history.consume(position, event);
+        self.stream.append(position, event);
+    }
+}
+
+impl Recorder {
+    /// A recorder, and a lane for each of the cores that write to `streams`.
+    pub fn new(plan: Plan, streams: Vec<CoreStream>) -> (Self, Vec<Lane>) {
+        let cores = streams.len();
+        let Plan { pages, safepoints, digest_interval, cut_interval, writer, memory } = plan;
+        let lanes = streams
+            .into_iter()
+            .map(|stream| Lane {
+                id: stream.core(),
+                stream,
+                history: History::new(),
+                order: order::Lane::new(cores),
+                state: state::Lane::new(digest_interval),
+            })
+            .collect();
+        let ownership = Ownership::new(pages, cores, safepoints);
+        (Self { ownership, digest_interval, cuts: state::Cuts::new(cut_interval, writer, memory) }, lanes)
+    }
+}
+
+impl Boundary for Recorder {
+    type Lane = Lane;
+    const LIVE: bool = true;
+    const HOST_ATOMICS: bool = false;
+
+    fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
+        if self.is_cut_due(lane, core) {
+            return Next::Cut;
+        }
+        let answer_at = self.answer_when_due(lane, core);
+        let digest_at = self.digest_when_due(lane, core);
+        Next::Run { until: answer_at.min(digest_at) }
+    }
+
+    fn grant(
+        &self,
+        lane: &mut Lane,
+        position: u64,
+        page: PageIndex,
+        line: u8,
+        right: Right,
+    ) -> Result<Extent, Blocked> {
+        self.acquire(lane, position, page, line, right)
+    }
+
+    fn safepoint(&self, lane: &mut Lane, core: &mut Core) {
+        self.asked(lane, core);
+    }
+
+    fn park(&self, lane: &mut Lane, core: &Core) {
+        lane.order.rest();
+        self.ownership.park(lane.id, core.position);
+    }
+
+    fn unpark(&self, lane: &mut Lane, core: &mut Core) {
+        self.ownership.unpark(lane.id, &mut lane.order.revoked);
+        lane.order.apply_revoked(core);
+    }
+
+    fn ready(&self, lane: &Lane) -> bool {
+        lane.order.is_answered(&self.ownership, lane.id)
+    }
+
+    fn completed(&self, _: &Lane, _: u64) {}
+
+    fn ordered(&self, lane: &mut Lane, position: u64, after: CoreId, completed: Position) {
+        lane.note_order(position, after, completed.0);
+    }
+
+    fn lines(&self, lane: &mut Lane, position: u64, seen: u32, live: u32) -> u32 {
+        lane.note_lines(position, seen, live)
+    }
+
+    fn clock(&self, lane: &mut Lane, position: u64, live: &mut dyn FnMut() -> u64) -> u64 {
+        lane.note_clock(position, live())
+    }
+
+    fn conditional(&self, lane: &mut Lane, position: u64, intact: bool) -> bool {
+        lane.note_conditional(position, intact)
+    }
+
+    fn input(&self, lane: &mut Lane, position: u64, device: DeviceId, bytes: &[u8]) {
+        lane.note_input(position, device, bytes);
+    }
+
+    fn cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        self.note_cut(cores);
+    }
+
+    fn failed(&self, lane: &Lane) -> bool {
+        lane.stream.has_failed()
+    }
+}

@@ -1,0 +1,120 @@
+//! Guest time. Always an input: whoever shows it to the guest logs what it showed (STATE-3).
+
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The time base that the device tree names.
+pub const TICKS_PER_SECOND: u64 = 10_000_000;
+const NANOSECONDS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_SECOND;
+
+/// How guest time passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockPolicy {
+    /// As the host's does.
+    Host,
+    /// A nanosecond for each instruction that every core which is not asleep retires on average; when all sleep, it
+    /// jumps to the next timer.
+    Virtual,
+}
+
+/// Fractions of a nanosecond that virtual time counts in.
+const FRACTIONS: u64 = 256;
+
+/// The machine's clock.
+pub struct Clock {
+    policy: ClockPolicy,
+    started: Instant,
+    /// Virtual nanoseconds, in [`FRACTIONS`].
+    elapsed: AtomicU64,
+    /// Cores that are not asleep.
+    awake: AtomicUsize,
+    /// What the guest has added by setting the clock, in ticks.
+    offset: AtomicI64,
+}
+
+impl Clock {
+    /// A clock that starts at 0 now.
+    #[expect(clippy::disallowed_methods, reason = "the owner of host time: what it shows is logged")]
+    pub fn new(policy: ClockPolicy, cores: usize) -> Self {
+        Self {
+            policy,
+            started: Instant::now(),
+            elapsed: AtomicU64::new(0),
+            awake: AtomicUsize::new(cores),
+            offset: AtomicI64::new(0),
+        }
+    }
+
+    /// How it passes.
+    pub fn policy(&self) -> ClockPolicy {
+        self.policy
+    }
+
+    fn unset_ticks(&self) -> u64 {
+        let nanoseconds = match self.policy {
+            ClockPolicy::Host => self.started.elapsed().as_nanos() as u64,
+            ClockPolicy::Virtual => self.elapsed.load(Relaxed) / FRACTIONS,
+        };
+        nanoseconds / NANOSECONDS_PER_TICK
+    }
+
+    /// Ticks of the time base, as the guest sees them.
+    pub fn now(&self) -> u64 {
+        self.unset_ticks().wrapping_add_signed(self.offset.load(Relaxed))
+    }
+
+    /// The guest sets the clock.
+    pub fn set(&self, ticks: u64) {
+        self.offset.store(ticks.wrapping_sub(self.unset_ticks()) as i64, Relaxed);
+    }
+
+    /// A core has completed `steps` more.
+    pub fn advance(&self, steps: u64) {
+        if self.policy == ClockPolicy::Virtual && steps != 0 {
+            let awake = self.awake.load(Relaxed).max(1) as u64;
+            self.elapsed.fetch_add(steps.saturating_mul(FRACTIONS) / awake, Relaxed);
+        }
+    }
+
+    /// Every core waits until `ticks`: virtual time jumps there. Under the host's policy, returns how long that is.
+    pub fn jump(&self, ticks: u64) -> Option<Duration> {
+        let nanoseconds = ticks.saturating_sub(self.now()).saturating_mul(NANOSECONDS_PER_TICK);
+        match self.policy {
+            ClockPolicy::Virtual => {
+                self.elapsed.fetch_add(nanoseconds.saturating_mul(FRACTIONS), Relaxed);
+                None
+            }
+            ClockPolicy::Host => (nanoseconds != 0).then(|| Duration::from_nanos(nanoseconds)),
+        }
+    }
+
+    /// A core falls asleep.
+    pub fn asleep(&self) {
+        self.awake.fetch_sub(1, Relaxed);
+    }
+
+    /// A core wakes up.
+    pub fn awoken(&self) {
+        self.awake.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_time_is_the_average_of_the_cores_that_are_awake() {
+        let clock = Clock::new(ClockPolicy::Virtual, 4);
+        (0..4).for_each(|_| clock.advance(1_000));
+        assert_eq!(clock.now(), 10);
+        (0..3).for_each(|_| clock.asleep());
+        clock.advance(1_000);
+        assert_eq!(clock.now(), 20);
+        assert_eq!(clock.jump(777), None);
+        assert_eq!(clock.now(), 777);
+        clock.set(5);
+        clock.advance(100);
+        assert_eq!(clock.now(), 6);
+    }
+}

@@ -1,0 +1,305 @@
+//! Workers that run cores.
+
+use crate::bus::Bus;
+use crate::port::{Access, Window};
+use crate::scheduler::{Back, Picked};
+use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
+use cantus_interp::{Core, Executor, Exit};
+use cantus_traces::CoreId;
+use cantus_transactions::Safepoints;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// How to run, apart from what.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration {
+    /// Host threads that run cores; at least 1.
+    pub workers: usize,
+    /// How guest time passes.
+    pub clock: ClockPolicy,
+    /// Which core runs next, and for how long.
+    pub policy: Policy,
+    /// Varies the policy's random choices.
+    pub seed: u64,
+    /// The run ends when a core has completed so many steps.
+    pub steps_max: Option<u64>,
+}
+
+/// A core at the end of a run.
+pub struct Finished<L> {
+    /// Its state.
+    pub core: Core,
+    /// What the boundary kept for it.
+    pub lane: L,
+}
+
+/// What is left of a run.
+pub struct Ended<B: Boundary> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The boundary.
+    pub boundary: B,
+    /// The cores, by number.
+    pub cores: Vec<Finished<B::Lane>>,
+}
+
+struct Running<L, E> {
+    core: Core,
+    executor: E,
+    lane: L,
+    /// Steps that the clock has counted.
+    counted: u64,
+    blocked: bool,
+    /// The core has executed a WFI that nothing has ended yet.
+    asleep: bool,
+}
+
+/// Where a core stays while no worker runs it.
+type Place<L, E> = Mutex<Option<Box<Running<L, E>>>>;
+
+/// Why a core's turn is over.
+enum Turn {
+    /// Its slice is, or it gives way.
+    Ready,
+    Blocked,
+    Asleep,
+    AtCut,
+    Over,
+}
+
+/// How often a worker looks whether a blocked core can go on before it turns to another one.
+const LOOKS: u32 = 64;
+/// How many picks in vain make a worker give way to other threads of the host.
+const VAIN_PICKS_MAX: u32 = 8;
+
+/// A machine at work.
+pub struct Engine<B: Boundary, E: Executor> {
+    configuration: Configuration,
+    boundary: B,
+    bus: Arc<dyn Bus>,
+    outside: Arc<Outside>,
+    cores: Box<[Place<B::Lane, E>]>,
+}
+
+impl<B: Boundary, E: Executor> Engine<B, E> {
+    /// A machine of these cores (each with its executor and its lane), none of which runs yet. `safepoints` are the
+    /// cores' flags, where the boundary shares them.
+    ///
+    /// # Panics
+    /// Without a core or a worker.
+    pub fn new(
+        configuration: Configuration,
+        boundary: B,
+        cores: Vec<(Core, E, B::Lane)>,
+        bus: Arc<dyn Bus>,
+        safepoints: Arc<Safepoints>,
+        console: Box<dyn Console>,
+    ) -> Self {
+        assert!(!cores.is_empty() && configuration.workers > 0, "a machine has a core and a worker");
+        let clock = Clock::new(configuration.clock, cores.len());
+        let Configuration { policy, seed, .. } = configuration;
+        let outside = Outside::new(cores.len(), clock, policy, seed, safepoints, console);
+        let cores = cores
+            .into_iter()
+            .map(|(core, executor, lane)| {
+                let counted = core.position;
+                Mutex::new(Some(Box::new(Running {
+                    core,
+                    executor,
+                    lane,
+                    counted,
+                    blocked: false,
+                    asleep: false,
+                })))
+            })
+            .collect();
+        Self { configuration, boundary, bus, outside: Arc::new(outside), cores }
+    }
+
+    /// The live outside, to feed and to stop the run from other threads.
+    pub fn outside(&self) -> Arc<Outside> {
+        self.outside.clone()
+    }
+
+    /// Runs to the end.
+    #[expect(clippy::disallowed_methods, reason = "the owner of host threads")]
+    pub fn run(self) -> Ended<B> {
+        let workers = self.configuration.workers.min(self.cores.len());
+        std::thread::scope(|scope| {
+            for _ in 1..workers {
+                scope.spawn(|| self.work());
+            }
+            self.work();
+        });
+        let finished = |slot: Place<B::Lane, E>| {
+            let Running { core, lane, .. } = *slot.into_inner().expect("every core is back in its place");
+            Finished { core, lane }
+        };
+        Ended {
+            outcome: self.outside.outcome().unwrap_or(Outcome::Replayed),
+            boundary: self.boundary,
+            cores: self.cores.into_iter().map(finished).collect(),
+        }
+    }
+
+    /// One worker's life.
+    fn work(&self) {
+        let scheduler = &self.outside.scheduler;
+        let clock = &self.outside.clock;
+        let mut vain = 0;
+        loop {
+            let picked = scheduler.pick(clock, || self.outside.is_stopped(), || self.outside.is_input_open());
+            let (id, slice) = match picked {
+                Picked::Core(id, slice) => (id, slice),
+                Picked::Over => return,
+                Picked::Cut(cores) => {
+                    self.cut(&cores);
+                    scheduler.cut_over(cores);
+                    continue;
+                }
+                Picked::AllAsleep => return self.outside.stop(Outcome::Hung),
+                Picked::AllBlocked(id) => return self.outside.stop(Outcome::Stuck(id)),
+            };
+            let place = &self.cores[id.index()];
+            let mut running = place.lock().take().expect("a ready core is in its place");
+            let before = running.core.position;
+            let turn = self.turns(id, &mut running, slice);
+            let steps = running.core.position - before;
+            let seen = running.core.hart.lines;
+            running.blocked = matches!(turn, Turn::Blocked);
+            let back = match &turn {
+                Turn::Ready => Back::Ready,
+                Turn::Blocked => Back::Blocked,
+                Turn::Asleep => Back::Asleep(self.outside.alarm(id, seen)),
+                Turn::AtCut => Back::AtCut,
+                Turn::Over => Back::Over,
+            };
+            if matches!(turn, Turn::AtCut) && B::LIVE {
+                self.outside.safepoints.raise_all();
+            }
+            *place.lock() = Some(running);
+            scheduler.put_back(id, steps, back, clock, || self.outside.has_news(id, seen));
+            vain = if steps == 0 { vain + 1 } else { 0 };
+            if vain > VAIN_PICKS_MAX {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// All these cores stand at a cut.
+    fn cut(&self, ids: &[CoreId]) {
+        let mut places: Vec<_> = ids.iter().map(|id| self.cores[id.index()].lock()).collect();
+        let mut cores: Vec<_> = places
+            .iter_mut()
+            .map(|place| {
+                let running = place.as_mut().expect("a core at a cut is in its place");
+                (&mut running.core, &mut running.lane)
+            })
+            .collect();
+        cores.sort_by_key(|(core, _)| core.id);
+        self.boundary.cut(&mut cores);
+    }
+
+    /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
+    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64) -> Turn {
+        let end = running.core.position.saturating_add(slice);
+        let mut blocked = running.blocked;
+        loop {
+            if blocked {
+                let mut looks = 0;
+                while !self.boundary.ready(&running.lane) {
+                    looks += 1;
+                    if looks > LOOKS || self.outside.is_stopped() {
+                        return Turn::Blocked;
+                    }
+                    std::hint::spin_loop();
+                }
+            }
+            self.boundary.unpark(&mut running.lane, &mut running.core);
+            let turn = self.turn(id, running, end);
+            self.boundary.park(&mut running.lane, &running.core);
+            if !matches!(turn, Turn::Blocked) {
+                return turn;
+            }
+            blocked = true;
+        }
+    }
+
+    /// One turn: from safepoint to safepoint, until the core has to stop.
+    fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64) -> Turn {
+        let Running { core, executor, lane, counted, asleep, .. } = running;
+        let ram = core.ram.clone();
+        let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
+        loop {
+            if self.outside.safepoints.is_raised(id) {
+                self.outside.safepoints.lower(id);
+                self.boundary.safepoint(lane, core);
+            }
+            if self.boundary.failed(lane) {
+                self.outside.stop(Outcome::Failed);
+            }
+            if self.outside.is_stopped() {
+                return Turn::Ready;
+            }
+            let mut window = Window {
+                id,
+                boundary: &self.boundary,
+                lane: &mut *lane,
+                bus: &*self.bus,
+                outside: &self.outside,
+                ram: &ram,
+                counted: &mut *counted,
+                memory_written: false,
+            };
+            if B::LIVE {
+                while let Some((device, bytes)) = self.outside.take_input(id) {
+                    self.boundary.input(window.lane, core.position, device, &bytes);
+                    self.bus.input(
+                        device,
+                        &bytes,
+                        &mut Access { window: &mut window, position: core.position },
+                    );
+                }
+                let live = self.outside.lines(id);
+                core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
+                if core.position >= limit {
+                    self.outside.stop(Outcome::Limit(id));
+                    return Turn::Ready;
+                }
+            }
+            if core.position >= end {
+                return Turn::Ready;
+            }
+            let until = match self.boundary.next(window.lane, core) {
+                Next::Run { until } => until.min(end).min(limit),
+                Next::Wait => return Turn::Blocked,
+                Next::Cut => return Turn::AtCut,
+                Next::Input { device, bytes } => {
+                    self.bus.input(
+                        device,
+                        &bytes,
+                        &mut Access { window: &mut window, position: core.position },
+                    );
+                    continue;
+                }
+                Next::End => return Turn::Over,
+            };
+            if std::mem::take(asleep) && !core.hart.wfi_wakes() {
+                *asleep = true;
+                return Turn::Asleep;
+            }
+            let exit = executor.run(core, &mut window, until);
+            window.count(core.position);
+            if window.memory_written {
+                core.code_epoch += 1;
+            }
+            match exit {
+                Exit::Until | Exit::Attention | Exit::Device => {}
+                Exit::Blocked => return Turn::Blocked,
+                Exit::Wait if B::LIVE => *asleep = true,
+                Exit::Yield if B::LIVE => return Turn::Ready,
+                Exit::Wait | Exit::Yield => {}
+            }
+        }
+    }
+}

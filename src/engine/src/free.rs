@@ -1,0 +1,57 @@
+//! The boundary of a free run: the outside is live, and nothing is noted.
+
+use crate::boundary::{Boundary, Next};
+use cantus_interp::{Blocked, Core, Extent};
+use cantus_memory::{PageIndex, Right};
+use cantus_traces::{CoreId, DeviceId, Position};
+
+/// Runs free: memory is the host's, with the host's atomics.
+pub struct Free;
+
+impl Boundary for Free {
+    type Lane = ();
+    const LIVE: bool = true;
+    const HOST_ATOMICS: bool = true;
+
+    fn next(&self, _: &mut (), _: &mut Core) -> Next {
+        Next::Run { until: u64::MAX }
+    }
+
+    fn grant(&self, _: &mut (), _: u64, _: PageIndex, _: u8, _: Right) -> Result<Extent, Blocked> {
+        Ok(Extent::Page)
+    }
+
+    fn safepoint(&self, _: &mut (), _: &mut Core) {}
+
+    fn park(&self, _: &mut (), _: &Core) {}
+
+    fn unpark(&self, _: &mut (), _: &mut Core) {}
+
+    fn ready(&self, _: &()) -> bool {
+        true
+    }
+
+    fn completed(&self, _: &(), _: u64) {}
+
+    fn ordered(&self, _: &mut (), _: u64, _: CoreId, _: Position) {}
+
+    fn lines(&self, _: &mut (), _: u64, _: u32, live: u32) -> u32 {
+        live
+    }
+
+    fn clock(&self, _: &mut (), _: u64, live: &mut dyn FnMut() -> u64) -> u64 {
+        live()
+    }
+
+    fn conditional(&self, _: &mut (), _: u64, intact: bool) -> bool {
+        intact
+    }
+
+    fn input(&self, _: &mut (), _: u64, _: DeviceId, _: &[u8]) {}
+
+    fn cut(&self, _: &mut [(&mut Core, &mut ())]) {}
+
+    fn failed(&self, _: &()) -> bool {
+        false
+    }
+}

@@ -1,0 +1,140 @@
+//! The live outside of a run: interrupt lines, timers, console, and the wish to stop.
+//!
+//! What is here reaches the guest only through the boundary, in the name of a core at a position.
+
+use crate::schedule::Schedule;
+use crate::scheduler::Scheduler;
+use crate::{Clock, Outcome, Policy};
+use cantus_traces::{CoreId, DeviceId};
+use cantus_transactions::Safepoints;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+
+/// The bit of the machine timer interrupt in `mip` (Privileged ISA, section 3.1.9).
+const MTIP: u32 = 1 << 7;
+
+/// Where a guest's console output goes.
+pub trait Console: Send + Sync {
+    /// Bytes that the guest has written, in its order.
+    fn write(&self, bytes: &[u8]);
+}
+
+/// Everything around the cores that changes by itself. Shared with the threads that feed it.
+pub struct Outside {
+    pub(crate) clock: Clock,
+    pub(crate) safepoints: Arc<Safepoints>,
+    pub(crate) scheduler: Scheduler,
+    lines: Box<[AtomicU32]>,
+    deadlines: Box<[AtomicU64]>,
+    inbox: Mutex<VecDeque<(DeviceId, Vec<u8>)>>,
+    input_open: AtomicBool,
+    stopped: AtomicBool,
+    outcome: Mutex<Option<Outcome>>,
+    console: Box<dyn Console>,
+}
+
+impl Outside {
+    pub(crate) fn new(
+        cores: usize,
+        clock: Clock,
+        policy: Policy,
+        seed: u64,
+        safepoints: Arc<Safepoints>,
+        console: Box<dyn Console>,
+    ) -> Self {
+        Self {
+            clock,
+            safepoints,
+            scheduler: Scheduler::new(cores, Schedule::new(policy, seed, cores)),
+            lines: (0..cores).map(|_| AtomicU32::new(0)).collect(),
+            deadlines: (0..cores).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            inbox: Mutex::default(),
+            input_open: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            outcome: Mutex::default(),
+            console,
+        }
+    }
+
+    /// Ends the run with `outcome`, unless it has ended already. May be called from any thread.
+    pub fn stop(&self, outcome: Outcome) {
+        self.outcome.lock().get_or_insert(outcome);
+        self.stopped.store(true, SeqCst);
+        self.safepoints.raise_all();
+        self.scheduler.wake_workers();
+    }
+
+    /// Whether the run is to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        *self.outcome.lock()
+    }
+
+    /// Says whether [`Outside::feed`] may still bring input. As long as it may, a machine whose cores all wait is not hung.
+    pub fn set_input_open(&self, open: bool) {
+        self.input_open.store(open, SeqCst);
+        self.scheduler.wake_workers();
+    }
+
+    pub(crate) fn is_input_open(&self) -> bool {
+        self.input_open.load(SeqCst)
+    }
+
+    /// Brings input for a device. Core 0 receives it at its next safepoint. May be called from any thread.
+    pub fn feed(&self, device: DeviceId, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.inbox.lock().push_back((device, bytes));
+            self.call(CoreId(0));
+        }
+    }
+
+    /// The next input, if it is `core` that receives it.
+    pub(crate) fn take_input(&self, core: CoreId) -> Option<(DeviceId, Vec<u8>)> {
+        (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
+    }
+
+    /// Asks a core to look at what is live, and wakes it up where it sleeps.
+    fn call(&self, core: CoreId) {
+        self.safepoints.raise(core);
+        self.scheduler.wake(core, &self.clock);
+    }
+
+    pub(crate) fn set_line(&self, core: CoreId, line: u32, level: bool) {
+        let lines = &self.lines[core.index()];
+        let before = if level { lines.fetch_or(line, SeqCst) } else { lines.fetch_and(!line, SeqCst) };
+        if (before & line != 0) != level {
+            self.call(core);
+        }
+    }
+
+    pub(crate) fn set_deadline(&self, core: CoreId, ticks: u64) {
+        self.deadlines[core.index()].store(ticks, SeqCst);
+        self.call(core);
+    }
+
+    /// The interrupt lines of a core right now.
+    pub(crate) fn lines(&self, core: CoreId) -> u32 {
+        let deadline = self.deadlines[core.index()].load(SeqCst);
+        let timer = deadline != u64::MAX && self.clock.now() >= deadline;
+        self.lines[core.index()].load(SeqCst) | if timer { MTIP } else { 0 }
+    }
+
+    /// When the timer will change the lines of a core that sees `seen`.
+    pub(crate) fn alarm(&self, core: CoreId, seen: u32) -> u64 {
+        if seen & MTIP != 0 { u64::MAX } else { self.deadlines[core.index()].load(SeqCst) }
+    }
+
+    /// Whether there is news for a core that sees `seen`.
+    pub(crate) fn has_news(&self, core: CoreId, seen: u32) -> bool {
+        self.is_stopped() || self.lines(core) != seen || core == CoreId(0) && !self.inbox.lock().is_empty()
+    }
+
+    pub(crate) fn output(&self, bytes: &[u8]) {
+        self.console.write(bytes);
+    }
+}

@@ -1,0 +1,160 @@
+//! The engine as one core's executor, and the devices that it reaches, see it.
+
+use crate::bus::{Bus, BusContext, Stop};
+use crate::{Boundary, Outcome, Outside};
+use cantus_interp::{Blocked, Extent, Port, Refusal};
+use cantus_isa::{Gpa, Width};
+use cantus_memory::{LINE_SIZE, Ram, Right};
+use cantus_traces::{CoreId, Position};
+
+/// One core's window on the world, while it runs.
+pub(crate) struct Window<'a, B: Boundary> {
+    pub(crate) id: CoreId,
+    pub(crate) boundary: &'a B,
+    pub(crate) lane: &'a mut B::Lane,
+    pub(crate) bus: &'a dyn Bus,
+    pub(crate) outside: &'a Outside,
+    pub(crate) ram: &'a Ram,
+    /// Steps of this core that the clock has counted.
+    pub(crate) counted: &'a mut u64,
+    /// Set when a device has written to guest memory in this core's name.
+    pub(crate) memory_written: bool,
+}
+
+impl<B: Boundary> Window<'_, B> {
+    /// Tells the clock how far this core has come.
+    pub(crate) fn count(&mut self, position: u64) {
+        self.outside.clock.advance(position - *self.counted);
+        *self.counted = position;
+    }
+
+    fn ask(&mut self, position: u64, address: Gpa, right: Right) -> Result<Extent, Blocked> {
+        let page = self.ram.page(address).expect("ORD-1: grants are asked for RAM only");
+        let line = (address.offset() / LINE_SIZE) as u8;
+        self.boundary.grant(self.lane, position, page, line, right)
+    }
+}
+
+impl<B: Boundary> Port for Window<'_, B> {
+    const HOST_ATOMICS: bool = B::HOST_ATOMICS;
+
+    fn grant(&mut self, position: u64, address: Gpa, right: Right) -> Result<Extent, Blocked> {
+        self.ask(position, address, right)
+    }
+
+    fn device_load(&mut self, position: u64, address: Gpa, width: Width) -> Result<u64, Refusal> {
+        self.bus.load(address, width, &mut Access { window: self, position })
+    }
+
+    fn device_store(&mut self, position: u64, address: Gpa, width: Width, value: u64) -> Result<(), Refusal> {
+        self.bus.store(address, width, value, &mut Access { window: self, position })
+    }
+
+    fn clock(&mut self, position: u64) -> u64 {
+        self.count(position);
+        let outside = self.outside;
+        self.boundary.clock(self.lane, position, &mut || outside.clock.now())
+    }
+
+    fn conditional(&mut self, position: u64, intact: bool) -> bool {
+        self.boundary.conditional(self.lane, position, intact)
+    }
+
+    #[inline(always)]
+    fn attention(&self) -> bool {
+        self.outside.safepoints.is_raised(self.id)
+    }
+
+    #[inline(always)]
+    fn completed(&self, position: u64) {
+        self.boundary.completed(self.lane, position);
+    }
+}
+
+/// One access of a core to a device, or an input that the core receives for one.
+pub(crate) struct Access<'w, 'a, B: Boundary> {
+    pub(crate) window: &'w mut Window<'a, B>,
+    pub(crate) position: u64,
+}
+
+impl<B: Boundary> Access<'_, '_, B> {
+    /// Gets the grants for all of a range of RAM, or none that matters.
+    fn grants(&mut self, address: Gpa, length: usize, right: Right) -> Result<(), Refusal> {
+        let length = length as u64;
+        if length == 0 {
+            return Ok(());
+        }
+        if !self.window.ram.is_plain(address, length) {
+            return Err(Refusal::Fault);
+        }
+        let last = address.0 + (length - 1);
+        let mut line = address.0 & !(LINE_SIZE - 1);
+        while line <= last {
+            self.window.ask(self.position, Gpa(line), right).map_err(|Blocked| Refusal::Blocked)?;
+            line += LINE_SIZE;
+        }
+        Ok(())
+    }
+}
+
+impl<B: Boundary> BusContext for Access<'_, '_, B> {
+    fn here(&self) -> (CoreId, Position) {
+        (self.window.id, Position(self.position))
+    }
+
+    fn order_after(&mut self, core: CoreId, position: Position) {
+        if core != self.window.id {
+            self.window.boundary.ordered(self.window.lane, self.position, core, position);
+        }
+    }
+
+    fn clock(&mut self) -> u64 {
+        self.window.clock(self.position)
+    }
+
+    fn set_clock(&mut self, ticks: u64) {
+        self.window.outside.clock.set(ticks);
+    }
+
+    fn set_line(&mut self, core: CoreId, line: u32, level: bool) {
+        if B::LIVE {
+            self.window.outside.set_line(core, line, level);
+        }
+    }
+
+    fn set_deadline(&mut self, core: CoreId, ticks: u64) {
+        if B::LIVE {
+            self.window.outside.set_deadline(core, ticks);
+        }
+    }
+
+    fn output(&mut self, bytes: &[u8]) {
+        self.window.outside.output(bytes);
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        if B::LIVE {
+            self.window.outside.stop(match stop {
+                Stop::Exit(status) => Outcome::Exit(status),
+                Stop::Reset => Outcome::Reset,
+            });
+        }
+    }
+
+    fn read_memory(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
+        self.grants(address, into.len(), Right::Read)?;
+        if !into.is_empty() {
+            self.window.ram.read(address, into);
+        }
+        Ok(())
+    }
+
+    fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
+        self.grants(address, from.len(), Right::Write)?;
+        if !from.is_empty() {
+            self.window.ram.write(address, from);
+            self.window.memory_written = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! Which core is on which worker: ready, asleep, or away.
+//!
+//! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
+//! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
+
+use crate::Clock;
+use crate::schedule::Schedule;
+use cantus_traces::CoreId;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+
+/// What a worker is to do next.
+pub(crate) enum Picked {
+    /// Run this core for so many steps at most.
+    Core(CoreId, u64),
+    /// Nothing any more.
+    Over,
+    /// Every core sleeps, without an alarm.
+    AllAsleep,
+    /// Every core is blocked; this is one.
+    AllBlocked(CoreId),
+    /// These cores, all whose part is not over, have come to a cut. Until [`Scheduler::cut_over`], nothing else is picked.
+    Cut(Vec<CoreId>),
+}
+
+/// Where a core goes when its worker is done with it.
+pub(crate) enum Back {
+    /// It can go on.
+    Ready,
+    /// It cannot go on yet, and has tried in vain.
+    Blocked,
+    /// It waits for an interrupt; its timer brings one at these ticks.
+    Asleep(u64),
+    /// It has come to a cut.
+    AtCut,
+    /// Its part is over.
+    Over,
+}
+
+struct Queue {
+    schedule: Schedule,
+    ready: VecDeque<CoreId>,
+    /// Alarms of the cores that sleep, in ticks.
+    asleep: Vec<Option<u64>>,
+    sleepers: usize,
+    at_cut: Vec<CoreId>,
+    /// Workers that have a core.
+    busy: usize,
+    /// Cores whose part is not over.
+    left: usize,
+    /// How many picks in a row have been in vain.
+    in_vain: usize,
+    idle_workers: usize,
+}
+
+pub(crate) struct Scheduler {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Scheduler {
+    pub(crate) fn new(cores: usize, schedule: Schedule) -> Self {
+        let queue = Queue {
+            schedule,
+            ready: (0..cores).map(|core| CoreId(core as u8)).collect(),
+            asleep: vec![None; cores],
+            sleepers: 0,
+            at_cut: Vec::new(),
+            busy: 0,
+            left: cores,
+            in_vain: 0,
+            idle_workers: 0,
+        };
+        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+    }
+
+    /// Waits for something to do. `stopped` and `input_open` are asked while nothing is.
+    pub(crate) fn pick(
+        &self,
+        clock: &Clock,
+        stopped: impl Fn() -> bool,
+        input_open: impl Fn() -> bool,
+    ) -> Picked {
+        let mut queue = self.queue.lock();
+        loop {
+            if stopped() || queue.left == 0 {
+                return Picked::Over;
+            }
+            if queue.busy == 0 && queue.at_cut.len() == queue.left {
+                queue.busy = 1;
+                return Picked::Cut(std::mem::take(&mut queue.at_cut));
+            }
+            let Queue { schedule, ready, busy, in_vain, .. } = &mut *queue;
+            if *busy == 0
+                && *in_vain > 2 * ready.len()
+                && let Some(&core) = ready.front()
+            {
+                return Picked::AllBlocked(core);
+            }
+            if let Some((core, slice)) = schedule.choose(ready) {
+                *busy += 1;
+                return Picked::Core(core, slice);
+            }
+            let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
+            let idle = queue.busy == 0;
+            let pause = match alarm {
+                // While others run, virtual time is theirs to advance.
+                Some(ticks) if idle || clock.policy() == crate::ClockPolicy::Host => clock.jump(ticks),
+                Some(_) => None,
+                None if idle && !input_open() => return Picked::AllAsleep,
+                None => None,
+            };
+            if queue.wake_due(clock) {
+                continue;
+            }
+            queue.idle_workers += 1;
+            match pause {
+                Some(pause) => drop(self.changed.wait_for(&mut queue, pause)),
+                None => self.changed.wait(&mut queue),
+            }
+            queue.idle_workers -= 1;
+        }
+    }
+
+    /// A worker is done with `core`, which completed `steps` meanwhile. `has_news` is asked, with nothing in between,
+    /// before the core falls asleep.
+    pub(crate) fn put_back(
+        &self,
+        core: CoreId,
+        steps: u64,
+        back: Back,
+        clock: &Clock,
+        has_news: impl Fn() -> bool,
+    ) {
+        let mut queue = self.queue.lock();
+        queue.busy -= 1;
+        let vain = matches!(back, Back::Blocked) && steps == 0;
+        queue.in_vain = if vain { queue.in_vain + 1 } else { 0 };
+        queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
+        match back {
+            Back::Ready | Back::Blocked => queue.ready.push_back(core),
+            Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
+            Back::Asleep(alarm) => {
+                queue.asleep[core.index()] = Some(alarm);
+                queue.sleepers += 1;
+                clock.asleep();
+            }
+            Back::AtCut => {
+                queue.at_cut.push(core);
+                (0..queue.asleep.len()).for_each(|sleeper| {
+                    queue.wake(CoreId(sleeper as u8), clock);
+                });
+            }
+            Back::Over => queue.left -= 1,
+        }
+        queue.wake_due(clock);
+        if queue.idle_workers != 0 {
+            // With the last core over, or the last one asleep, the idle ones must look, too.
+            if queue.ready.len() > 1 || queue.busy == 0 {
+                self.changed.notify_all();
+            } else {
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// The cut is over, and its cores can go on.
+    pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
+        let mut queue = self.queue.lock();
+        queue.busy -= 1;
+        queue.in_vain = 0;
+        queue.ready.extend(cores);
+        self.changed.notify_all();
+    }
+
+    /// Wakes a core up, if it sleeps.
+    pub(crate) fn wake(&self, core: CoreId, clock: &Clock) {
+        let mut queue = self.queue.lock();
+        if queue.wake(core, clock) && queue.idle_workers != 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Lets the workers that wait look again.
+    pub(crate) fn wake_workers(&self) {
+        let _queue = self.queue.lock();
+        self.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn wake(&mut self, core: CoreId, clock: &Clock) -> bool {
+        let sleeps = self.asleep[core.index()].take().is_some();
+        if sleeps {
+            self.sleepers -= 1;
+            clock.awoken();
+            // Whoever is interrupted goes first.
+            self.ready.push_front(core);
+        }
+        sleeps
+    }
+
+    /// Wakes the cores whose alarm is due.
+    fn wake_due(&mut self, clock: &Clock) -> bool {
+        if self.sleepers == 0 {
+            return false;
+        }
+        let now = clock.now();
+        let due = |alarm: &Option<u64>| alarm.is_some_and(|ticks| ticks != u64::MAX && ticks <= now);
+        let mut woken = false;
+        for core in 0..self.asleep.len() {
+            if due(&self.asleep[core]) {
+                woken |= self.wake(CoreId(core as u8), clock);
+            }
+        }
+        woken
+    }
+}

@@ -1,0 +1,224 @@
+//! Guest RAM: one anonymous mapping, zero until written.
+
+use crate::{PageIndex, host};
+use cantus_isa::{
+    Gpa, Width,
+    address::{PAGE_SHIFT, PAGE_SIZE},
+};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::{io, ops::Range, ptr};
+
+/// Why there is no RAM.
+#[derive(Debug)]
+pub enum RamError {
+    /// The size is not a positive multiple of the page size, or over 1 TiB; bytes.
+    Size(u64),
+    /// The host gives no memory.
+    Host(io::Error),
+}
+
+impl std::fmt::Display for RamError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RamError::Size(bytes) => {
+                write!(
+                    f,
+                    "a RAM of {bytes} bytes: expected a multiple of {PAGE_SIZE} from {PAGE_SIZE} to 1 TiB"
+                )
+            }
+            RamError::Host(error) => write!(f, "the host gives no memory for the guest's RAM: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RamError {}
+
+/// Guest RAM at a guest physical base, with the ranges in it that a device answers for instead.
+pub struct Ram {
+    base: Gpa,
+    bytes: u64,
+    host: *mut u8,
+    overlays: Vec<Range<u64>>,
+    /// One bit for each page: whether it may differ from the zeroes that it began with.
+    written: Box<[AtomicU64]>,
+}
+
+// SAFETY: the mapping lives as long as the value, and is accessed by relaxed atomics only (`host`).
+unsafe impl Send for Ram {}
+// SAFETY: as above.
+unsafe impl Sync for Ram {}
+
+impl Ram {
+    /// Maps `bytes` of zeroes at guest physical `base`. In `overlays` (guest physical ranges) a device answers.
+    pub fn new(base: Gpa, bytes: u64, overlays: Vec<Range<u64>>) -> Result<Self, RamError> {
+        if bytes == 0 || !bytes.is_multiple_of(PAGE_SIZE) || bytes > 1 << 40 || base.offset() != 0 {
+            return Err(RamError::Size(bytes));
+        }
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing of ours.
+        let host = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                bytes as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if host == libc::MAP_FAILED {
+            return Err(RamError::Host(io::Error::last_os_error()));
+        }
+        let words = (bytes >> PAGE_SHIFT).div_ceil(64);
+        let written = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { base, bytes, host: host.cast(), overlays, written })
+    }
+
+    /// Guest physical address of the first byte.
+    pub fn base(&self) -> Gpa {
+        self.base
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Size in pages.
+    pub fn pages(&self) -> usize {
+        (self.bytes >> PAGE_SHIFT) as usize
+    }
+
+    /// The page that holds `address`, where that is RAM.
+    #[inline]
+    pub fn page(&self, address: Gpa) -> Option<PageIndex> {
+        let offset = address.0.wrapping_sub(self.base.0);
+        (offset < self.bytes).then_some(PageIndex((offset >> PAGE_SHIFT) as u32))
+    }
+
+    /// The guest physical address of a page's first byte.
+    pub fn address(&self, page: PageIndex) -> Gpa {
+        Gpa(self.base.0 + (u64::from(page.0) << PAGE_SHIFT))
+    }
+
+    /// Whether all of `address..address + length` is RAM that no device answers for.
+    #[inline]
+    pub fn is_plain(&self, address: Gpa, length: u64) -> bool {
+        let offset = address.0.wrapping_sub(self.base.0);
+        offset < self.bytes
+            && length <= self.bytes - offset
+            && !self.overlays.iter().any(|range| address.0 < range.end && range.start < address.0 + length)
+    }
+
+    /// The host's pointer to a guest physical address.
+    ///
+    /// # Panics
+    /// Where the address is not RAM.
+    #[inline]
+    pub fn host(&self, address: Gpa) -> *mut u8 {
+        let offset = address.0.wrapping_sub(self.base.0);
+        assert!(offset < self.bytes, "{address} is not RAM");
+        // SAFETY: inside of the mapping, checked above.
+        unsafe { self.host.add(offset as usize) }
+    }
+
+    fn host_range(&self, address: Gpa, length: u64) -> *mut u8 {
+        let offset = address.0.wrapping_sub(self.base.0);
+        assert!(
+            offset < self.bytes && length <= self.bytes - offset,
+            "{length} bytes at {address} are not RAM"
+        );
+        self.host(address)
+    }
+
+    /// Notes that a page is about to be written, be it through a host pointer: whoever gives out a right to write says
+    /// so here, and [`Ram::written_pages`] rests on it.
+    #[inline]
+    pub fn note_write(&self, page: PageIndex) {
+        let (word, bit) = (&self.written[page.index() / 64], 1 << (page.0 % 64));
+        if word.load(Relaxed) & bit == 0 {
+            word.fetch_or(bit, Relaxed);
+        }
+    }
+
+    /// The pages that may hold something else than zeroes, ascending.
+    pub fn written_pages(&self) -> impl Iterator<Item = PageIndex> + '_ {
+        self.written.iter().enumerate().flat_map(|(at, word)| {
+            let bits = word.load(Relaxed);
+            (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| PageIndex(at as u32 * 64 + bit))
+        })
+    }
+
+    fn note_range(&self, address: Gpa, length: u64) {
+        let first = (address.0 - self.base.0) >> PAGE_SHIFT;
+        let last = (address.0 + length.max(1) - 1 - self.base.0) >> PAGE_SHIFT;
+        (first..=last).for_each(|page| self.note_write(PageIndex(page as u32)));
+    }
+
+    /// Loads `width` bytes, zero-extended. Panics where they are not RAM.
+    #[inline]
+    pub fn load(&self, address: Gpa, width: Width) -> u64 {
+        // SAFETY: `host_range` has checked that all of it is RAM.
+        unsafe { host::load(self.host_range(address, width.bytes()), width) }
+    }
+
+    /// Stores `width` bytes. Panics where they are not RAM.
+    #[inline]
+    pub fn store(&self, address: Gpa, width: Width, value: u64) {
+        let into = self.host_range(address, width.bytes());
+        self.note_range(address, width.bytes());
+        // SAFETY: `host_range` has checked that all of it is RAM.
+        unsafe { host::store(into, width, value) }
+    }
+
+    /// The aligned word at `address`, as a host atomic (to write through it, [`Ram::note_write`] first). Panics where it
+    /// is not RAM or not aligned.
+    #[inline]
+    pub fn atomic32(&self, address: Gpa) -> &AtomicU32 {
+        assert!(address.0.is_multiple_of(4), "{address} is not aligned");
+        // SAFETY: aligned (the mapping is page-aligned), in RAM, and lives as long as `self`.
+        unsafe { &*self.host_range(address, 4).cast() }
+    }
+
+    /// The aligned doubleword at `address`, as a host atomic (to write through it, [`Ram::note_write`] first). Panics
+    /// where it is not RAM or not aligned.
+    #[inline]
+    pub fn atomic64(&self, address: Gpa) -> &AtomicU64 {
+        assert!(address.0.is_multiple_of(8), "{address} is not aligned");
+        // SAFETY: aligned (the mapping is page-aligned), in RAM, and lives as long as `self`.
+        unsafe { &*self.host_range(address, 8).cast() }
+    }
+
+    /// Copies guest bytes out. Panics where they are not RAM.
+    pub fn read(&self, address: Gpa, into: &mut [u8]) {
+        let from = self.host_range(address, into.len() as u64);
+        let mut at = 0;
+        while at < into.len() {
+            let aligned = (from as usize + at).is_multiple_of(8) && into.len() - at >= 8;
+            let width = if aligned { Width::Double } else { Width::Byte };
+            let length = width.bytes() as usize;
+            // SAFETY: `host_range` has checked the whole range.
+            let value = unsafe { host::load(from.add(at), width) };
+            into[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
+            at += length;
+        }
+    }
+
+    /// Copies bytes into the guest. Panics where they are not RAM.
+    pub fn write(&self, address: Gpa, from: &[u8]) {
+        let into = self.host_range(address, from.len() as u64);
+        if !from.is_empty() {
+            self.note_range(address, from.len() as u64);
+        }
+        for (at, &byte) in from.iter().enumerate() {
+            // SAFETY: `host_range` has checked the whole range.
+            unsafe { host::store(into.add(at), Width::Byte, u64::from(byte)) };
+        }
+    }
+}
+
+impl Drop for Ram {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made, and nobody has a reference into it any more.
+        unsafe { libc::munmap(self.host.cast(), self.bytes as usize) };
+    }
+}
