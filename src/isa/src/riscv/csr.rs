@@ -14,10 +14,13 @@
 //! - absent: `mseccfg`, `stimecmp`, debug mode's registers, PMP entries above 15, anything of the hypervisor.
 
 use super::hart::{Hart, Privilege};
+use mstatus::{FS, MPIE, MPP, MPRV, MXR, SD, SPIE, SPP, SUM, TSR, TVM, TW, UXL, UXL_SXL};
+use number::*;
 
+/// The numbers of the registers that there are.
 #[allow(missing_docs, reason = "each is the manual's name")]
 #[rustfmt::skip]
-mod number {
+pub mod number {
     pub const FFLAGS: u16 = 0x001;
     pub const FRM: u16 = 0x002;
     pub const FCSR: u16 = 0x003;
@@ -72,11 +75,10 @@ mod number {
     pub const MHARTID: u16 = 0xf14;
     pub const MCONFIGPTR: u16 = 0xf15;
 }
-pub use number::*;
-
-#[allow(missing_docs, reason = "each is the manual's name of a field of mstatus")]
+/// The fields of `mstatus`.
+#[allow(missing_docs, reason = "each is the manual's name")]
 #[rustfmt::skip]
-mod status {
+pub mod mstatus {
     pub const SIE: u64 = 1 << 1;
     pub const MIE: u64 = 1 << 3;
     pub const SPIE: u64 = 1 << 5;
@@ -96,19 +98,11 @@ mod status {
     pub const SD: u64 = 1 << 63;
 }
 
-/// The fields of `mstatus`.
-pub mod mstatus {
-    pub use super::status::*;
-}
-
-use status::*;
-
 /// The fields of `mstatus` that can change.
 pub(super) const MSTATUS_LEGAL: u64 =
-    status::SIE | MIE_FIELD | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
-const MIE_FIELD: u64 = status::MIE;
+    mstatus::SIE | mstatus::MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
 /// Those of them that `sstatus` shows.
-const SSTATUS_LEGAL: u64 = status::SIE | SPIE | SPP | FS | SUM | MXR;
+const SSTATUS_LEGAL: u64 = mstatus::SIE | SPIE | SPP | FS | SUM | MXR;
 /// Instruction address misaligned to environment call from S-mode, and the page faults.
 pub(super) const MEDELEG_LEGAL: u64 = 0xb3ff;
 /// Supervisor software, timer and external.

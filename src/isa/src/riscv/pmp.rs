@@ -93,12 +93,12 @@ impl Pmp {
             None if privilege == Privilege::Machine => Permissions::ALL,
             None => Permissions::NONE,
             Some(Match::Part) => Permissions::NONE,
-            Some(Match::Whole(config)) if privilege == Privilege::Machine && config & LOCK == 0 => Permissions::ALL,
-            Some(Match::Whole(config)) => Permissions {
-                read: config & R != 0,
-                write: config & W != 0,
-                execute: config & X != 0,
-            },
+            Some(Match::Whole(config)) if privilege == Privilege::Machine && config & LOCK == 0 => {
+                Permissions::ALL
+            }
+            Some(Match::Whole(config)) => {
+                Permissions { read: config & R != 0, write: config & W != 0, execute: config & X != 0 }
+            }
         }
     }
 

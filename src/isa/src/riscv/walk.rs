@@ -57,9 +57,16 @@ impl Access {
 /// How a walk ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Walk {
-    /// The virtual page lies at this physical one. What the tables permit includes the access, and includes to write
-    /// only if the dirty bit is set.
-    Mapped(Gpa, Permissions),
+    /// The virtual page lies at a physical one. What the tables permit includes the access, and includes to write only
+    /// if the dirty bit is set.
+    Mapped {
+        /// Physical address of the page.
+        page: Gpa,
+        /// What the tables permit.
+        permissions: Permissions,
+        /// log2 of the bytes that the entry maps; that of a page without translation.
+        shift: u32,
+    },
     /// Before the access may be made, the entry at this address, now `entry`, must become `updated`.
     Update {
         /// Physical address of the page-table entry; aligned.
@@ -100,7 +107,8 @@ impl Hart {
             _ => 0,
         };
         if levels == 0 {
-            return Ok(Walk::Mapped(Gpa(address & !(PAGE_SIZE - 1)), Permissions::ALL));
+            let page = Gpa(address & !(PAGE_SIZE - 1));
+            return Ok(Walk::Mapped { page, permissions: Permissions::ALL, shift: PAGE_SHIFT });
         }
         let fault = Ok(Walk::Fault(access.page_fault()));
         let spare = 64 - (PAGE_SHIFT + 9 * levels);
@@ -143,7 +151,8 @@ impl Hart {
             }
             let page = frame | address & below & !(PAGE_SIZE - 1);
             let write = permitted.write && entry & D != 0;
-            return Ok(Walk::Mapped(Gpa(page), Permissions { write, ..permitted }));
+            let permissions = Permissions { write, ..permitted };
+            return Ok(Walk::Mapped { page: Gpa(page), permissions, shift });
         }
         fault
     }
