@@ -5,11 +5,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The most cores that a machine may have.
 pub const CORES_MAX: usize = 255;
 
 /// One emulated CPU, numbered from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(wincode::SchemaWrite, wincode::SchemaRead))]
 pub struct CoreId(pub u8);
 
 impl CoreId {
@@ -25,10 +28,11 @@ impl fmt::Display for CoreId {
     }
 }
 
-/// How many steps a core has completed. A step is an instruction that retired or that ended in an exception, or a
-/// page-table walk's update of accessed and dirty bits. It is the only time that the record knows: an event *at*
-/// position p comes after p whole steps and before, or as part of, the next one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+/// How many steps a core has completed. A step is an instruction that retired or that ended in an exception, a
+/// page-table walk's update of accessed and dirty bits, or the receipt of an input for a device. It is the only time that
+/// the record knows: an event *at* position p comes after p whole steps and before, or as part of, the next one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(wincode::SchemaWrite, wincode::SchemaRead))]
 pub struct Position(pub u64);
 
 impl fmt::Display for Position {
@@ -42,20 +46,9 @@ impl fmt::Display for Position {
 pub struct DeviceId(pub u8);
 
 /// Sixteen bytes of a BLAKE3 hash.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(test, derive(wincode::SchemaWrite, wincode::SchemaRead))]
 pub struct Digest(pub [u8; 16]);
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// What a core depended on, or showed, at one of its positions.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,7 +66,7 @@ pub enum Event {
     Clock(u64),
     /// The next step is a store-conditional, and it failed because another core had written the reserved granule.
     ConditionalFailed,
-    /// Before the next step, these bytes reached a device from outside.
+    /// The next step is the receipt of these bytes, from outside, by a device.
     Input {
         /// The device that received them.
         device: DeviceId,

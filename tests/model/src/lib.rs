@@ -8,6 +8,9 @@
 //! - ORD-3: every two accesses that conflict are ordered by recorded edges and program order alone;
 //! - ORD-5 and ORD-6: every core comes to the end of its script.
 
+#![allow(clippy::duplicate_mod, reason = "the same sources with different primitives are the point")]
+#![allow(clippy::arc_with_non_send_sync, reason = "the checkers' primitives stay on one host thread")]
+
 #[macro_use]
 mod instance;
 pub mod judge;

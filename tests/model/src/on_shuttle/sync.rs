@@ -4,8 +4,8 @@ pub use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use shuttle::thread::{JoinHandle, spawn, yield_now};
 pub use std::sync::OnceLock;
 
-/// Pages are made one at a time.
-pub const PAGES_IN_LEAF: usize = 1;
+/// Pages are made when first asked for, so many at a time: all that a scenario has.
+pub const PAGES_IN_LEAF: usize = 2;
 
 /// shuttle's mutex with the face of parking_lot's.
 pub struct Mutex<T>(shuttle::sync::Mutex<T>);
