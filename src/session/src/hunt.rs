@@ -43,7 +43,7 @@ pub fn narrow(
     let mut attempt = |choices_max: u64| -> Result<Recorded, Error> {
         runs += 1;
         let options = Options { workers: 1, choices_max, ..options.clone() };
-        record(guest, &options, &scratch(passing), true)
+        record(guest, &options, scratch(passing), true)
     };
     let keep = |recorded: Recorded, to: &Path| -> Result<Recorded, Error> {
         std::fs::rename(&recorded.path, to).map_err(|error| Error::File { path: to.to_owned(), error })?;
