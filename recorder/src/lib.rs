@@ -10,7 +10,7 @@ mod state;
 use cantus_engine::{Boundary, Next};
 use cantus_interp::{Blocked, Core, Extent};
 use cantus_memory::{PageIndex, Right};
-use cantus_traces::{CoreId, CoreStream, DeviceId, Event, History, Position};
+use cantus_traces::{ContentDigest, CoreId, CoreStream, DeviceId, Event, History, Position, TraceWriter};
 use cantus_transactions::{Ownership, Safepoints};
 use std::sync::Arc;
 
@@ -18,7 +18,27 @@ use std::sync::Arc;
 pub struct Recorder {
     ownership: Ownership,
     digest_interval: u64,
+    cuts: state::Cuts,
 }
+
+/// What a recorder is to note, and where.
+pub struct Plan {
+    /// Pages of RAM.
+    pub pages: usize,
+    /// The cores' safepoint requests.
+    pub safepoints: Arc<Safepoints>,
+    /// Every how many of its steps a core's digest is taken; 0 means at the end only.
+    pub digest_interval: u64,
+    /// Every how many steps of all cores together a cut is made, with the digest of memory; 0 means at the end only.
+    pub cut_interval: u64,
+    /// The trace.
+    pub writer: Arc<TraceWriter>,
+    /// The digest of the machine's memory, while no core runs.
+    pub memory: MemoryDigest,
+}
+
+/// Takes the digest of the machine's memory.
+pub type MemoryDigest = Box<dyn Fn() -> ContentDigest + Send + Sync>;
 
 /// What the recorder keeps for one core.
 pub struct Lane {
@@ -39,16 +59,10 @@ impl Lane {
 }
 
 impl Recorder {
-    /// A recorder of a machine with so many pages of RAM, whose cores share `safepoints` and write to `streams`. Every
-    /// `digest_interval` steps a core's digest is taken; 0 means at the end only.
-    pub fn new(
-        pages: usize,
-        safepoints: Arc<Safepoints>,
-        streams: Vec<CoreStream>,
-        digest_interval: u64,
-    ) -> (Self, Vec<Lane>) {
-        let ownership = Ownership::new(pages, streams.len(), safepoints);
+    /// A recorder, and a lane for each of the cores that write to `streams`.
+    pub fn new(plan: Plan, streams: Vec<CoreStream>) -> (Self, Vec<Lane>) {
         let cores = streams.len();
+        let Plan { pages, safepoints, digest_interval, cut_interval, writer, memory } = plan;
         let lanes = streams
             .into_iter()
             .map(|stream| Lane {
@@ -59,7 +73,8 @@ impl Recorder {
                 state: state::Lane::new(digest_interval),
             })
             .collect();
-        (Self { ownership, digest_interval }, lanes)
+        let ownership = Ownership::new(pages, cores, safepoints);
+        (Self { ownership, digest_interval, cuts: state::Cuts::new(cut_interval, writer, memory) }, lanes)
     }
 }
 
@@ -69,6 +84,9 @@ impl Boundary for Recorder {
     const HOST_ATOMICS: bool = false;
 
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
+        if self.is_cut_due(lane, core) {
+            return Next::Cut;
+        }
         let answer_at = self.answer_when_due(lane, core);
         let digest_at = self.digest_when_due(lane, core);
         Next::Run { until: answer_at.min(digest_at) }
@@ -123,6 +141,10 @@ impl Boundary for Recorder {
 
     fn input(&self, lane: &mut Lane, position: u64, device: DeviceId, bytes: &[u8]) {
         lane.note_input(position, device, bytes);
+    }
+
+    fn cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        self.note_cut(cores);
     }
 
     fn failed(&self, lane: &Lane) -> bool {

@@ -1,9 +1,11 @@
 //! State: digests at fixed positions (CHK-1), and chunks that do not wait for ever.
 
-use crate::{Lane as CoreLane, Recorder};
+use crate::{Lane as CoreLane, MemoryDigest, Recorder};
 use cantus_engine::digest_state;
 use cantus_interp::Core;
-use cantus_traces::{CoreEnd, Event, Position};
+use cantus_traces::{CoreEnd, Event, MachineDigest, Position, TraceWriter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// After so many steps a core's chunk is written even if it is not full, so that a recorder that is killed has lost
 /// little.
@@ -15,13 +17,35 @@ pub(crate) struct Lane {
     digest_at: u64,
     /// Where the chunk is written at the latest.
     flush_at: u64,
+    /// Steps that count towards the next cut already.
+    counted: u64,
+    /// Cuts that the core has come to.
+    cuts: u32,
     scratch: Vec<u8>,
+}
+
+/// When to cut, and what to write then.
+pub(crate) struct Cuts {
+    interval: u64,
+    /// Steps of all cores.
+    steps: AtomicU64,
+    /// Cuts asked for so far.
+    asked: AtomicU32,
+    writer: Arc<TraceWriter>,
+    memory: MemoryDigest,
+}
+
+impl Cuts {
+    pub(crate) fn new(interval: u64, writer: Arc<TraceWriter>, memory: MemoryDigest) -> Self {
+        let interval = if interval == 0 { u64::MAX } else { interval };
+        Self { interval, steps: AtomicU64::new(0), asked: AtomicU32::new(0), writer, memory }
+    }
 }
 
 impl Lane {
     pub(crate) fn new(digest_interval: u64) -> Self {
         let digest_at = if digest_interval == 0 { u64::MAX } else { digest_interval };
-        Self { digest_at, flush_at: CHUNK_STEPS, scratch: Vec::new() }
+        Self { digest_at, flush_at: CHUNK_STEPS, counted: 0, cuts: 0, scratch: Vec::new() }
     }
 }
 
@@ -53,5 +77,33 @@ impl Recorder {
             lane.state.flush_at = core.position + CHUNK_STEPS;
         }
         lane.state.digest_at
+    }
+
+    /// Whether the core must come to a cut now; notes that it has.
+    pub(crate) fn is_cut_due(&self, lane: &mut CoreLane, core: &Core) -> bool {
+        let cuts = &self.cuts;
+        let steps = core.position - lane.state.counted;
+        lane.state.counted = core.position;
+        let total = cuts.steps.fetch_add(steps, Relaxed) + steps;
+        let asked = cuts.asked.load(Relaxed);
+        if total / cuts.interval > u64::from(asked) {
+            // Whoever is first asks; the others learn of it at their next safepoint.
+            let _ = cuts.asked.compare_exchange(asked, asked + 1, Relaxed, Relaxed);
+        }
+        let number = lane.state.cuts;
+        if number == cuts.asked.load(Relaxed) {
+            return false;
+        }
+        lane.state.cuts += 1;
+        lane.note(core.position, &Event::Cut { number });
+        true
+    }
+
+    /// All cores stand at a cut: the digest of memory is taken.
+    pub(crate) fn note_cut(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
+        let Some((_, lane)) = cores.first() else { return };
+        let cut = lane.state.cuts - 1;
+        let positions = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        self.cuts.writer.machine_digest(&MachineDigest { cut, positions, memory: (self.cuts.memory)() });
     }
 }

@@ -15,7 +15,7 @@ impl Replayer {
         lane.divergence.get_or_insert(Divergence {
             core: lane.id,
             position: Position(core.position),
-            pc: core.hart.pc,
+            pc: Some(core.hart.pc),
             agreed: Position(lane.agreed),
             cause,
         });
@@ -27,7 +27,7 @@ impl Replayer {
         lane.divergence.get_or_insert(Divergence {
             core: lane.id,
             position: Position(position),
-            pc: 0,
+            pc: None,
             agreed: Position(lane.agreed),
             cause,
         });

@@ -41,6 +41,11 @@ pub enum Cause {
     },
     /// The cores wait for each other.
     Stuck,
+    /// Memory or devices, though no core has noticed.
+    Memory {
+        /// The number of the cut, or none at the end.
+        cut: Option<u32>,
+    },
     /// The core ended in another state than the trace's footer says.
     End {
         /// Position and digest in the footer.
@@ -57,8 +62,8 @@ pub struct Divergence {
     pub core: CoreId,
     /// Where the difference was noticed.
     pub position: Position,
-    /// The core's program counter there.
-    pub pc: u64,
+    /// The core's program counter there, or where it was run on.
+    pub pc: Option<u64>,
     /// The last position at which everything agreed.
     pub agreed: Position,
     /// What differs.
@@ -79,12 +84,21 @@ impl fmt::Display for Cause {
                 write!(f, "the step asked for {question}, and the trace has no answer there")
             }
             Cause::NotAsked { event, recorded_at } => {
-                write!(f, "the trace has {event:?} at position {recorded_at}, and the step there did not ask for it")
+                write!(
+                    f,
+                    "the trace has {event:?} at position {recorded_at}, and the step there did not ask for it"
+                )
             }
             Cause::NeverCame { core, steps } => {
                 write!(f, "the core had to wait for {core} to complete {steps} steps, and it ended before")
             }
             Cause::Stuck => write!(f, "the cores wait for each other, and none can go on"),
+            Cause::Memory { cut: Some(cut) } => {
+                write!(f, "the digest of memory and devices at cut {cut}, which no core's digest explains")
+            }
+            Cause::Memory { cut: None } => {
+                write!(f, "the digest of memory and devices at the end, which no core's digest explains")
+            }
             Cause::End { expected, came } => write!(
                 f,
                 "the core's end: expected position {} with digest {}, came position {} with digest {}",
@@ -99,7 +113,11 @@ impl fmt::Display for Divergence {
         write!(
             f,
             "{} diverged at position {} (pc {:#x}; everything agreed up to position {}): {}",
-            self.core, self.position, self.pc, self.agreed, self.cause
+            self.core,
+            self.position,
+            self.pc.unwrap_or_default(),
+            self.agreed,
+            self.cause
         )
     }
 }

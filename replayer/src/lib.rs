@@ -16,8 +16,11 @@ pub use divergence::{Cause, Divergence};
 use cantus_engine::{Boundary, Next};
 use cantus_interp::{Blocked, Core, Extent};
 use cantus_memory::{PageIndex, Right};
-use cantus_traces::{CoreId, DeviceId, Event, EventStream, History, Position, TraceError};
+use cantus_traces::{
+    ContentDigest, CoreId, DeviceId, Event, EventStream, History, MachineDigest, Position, TraceError,
+};
 use crossbeam::utils::CachePadded;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Answers from a trace. One for all cores.
@@ -28,7 +31,15 @@ pub struct Replayer {
     over: Box<[AtomicBool]>,
     /// Whether some core has diverged. The others go on, so that it can be told which one was first.
     diverged: AtomicBool,
+    /// What the trace says of memory at its cuts.
+    recorded_cuts: Vec<MachineDigest>,
+    memory: MemoryDigest,
+    /// Cuts at which memory was not what it was.
+    differing_cuts: Mutex<Vec<u32>>,
 }
+
+/// Takes the digest of the machine's memory.
+pub type MemoryDigest = Box<dyn Fn() -> ContentDigest + Send + Sync>;
 
 /// The part of a trace that one core replays.
 pub struct Part {
@@ -52,6 +63,8 @@ pub struct Lane {
     /// The last position at which everything agreed.
     agreed: u64,
     waits_for: Option<(CoreId, u64)>,
+    /// The cut that the core has come to last.
+    cut: Option<u32>,
     divergence: Option<Divergence>,
     error: Option<TraceError>,
     scratch: Vec<u8>,
@@ -72,11 +85,18 @@ pub struct Report {
 
 impl Replayer {
     /// A replayer of these parts, one for each core.
-    pub fn new(parts: Vec<Part>) -> (Self, Vec<Lane>) {
+    pub fn new(
+        parts: Vec<Part>,
+        recorded_cuts: Vec<MachineDigest>,
+        memory: MemoryDigest,
+    ) -> (Self, Vec<Lane>) {
         let replayer = Self {
             published: parts.iter().map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             over: parts.iter().map(|_| AtomicBool::new(false)).collect(),
             diverged: AtomicBool::new(false),
+            recorded_cuts,
+            memory,
+            differing_cuts: Mutex::default(),
         };
         let lanes = parts
             .into_iter()
@@ -90,6 +110,7 @@ impl Replayer {
                 history: History::new(),
                 agreed: 0,
                 waits_for: None,
+                cut: None,
                 divergence: None,
                 error: None,
                 scratch: Vec::new(),
@@ -127,12 +148,7 @@ impl Lane {
     /// How the replay of this core went; `core` is as it ended.
     pub fn report(self, core: &Core) -> Report {
         let is_complete = self.is_whole && core.position == self.end && self.next.is_none();
-        Report {
-            divergence: self.divergence,
-            error: self.error,
-            agreed: Position(self.agreed),
-            is_complete,
-        }
+        Report { divergence: self.divergence, error: self.error, agreed: Position(self.agreed), is_complete }
     }
 }
 
@@ -142,6 +158,9 @@ impl Boundary for Replayer {
     const HOST_ATOMICS: bool = false;
 
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
+        if let Some(divergence) = &mut lane.divergence {
+            divergence.pc.get_or_insert(core.hart.pc);
+        }
         loop {
             let Some((position, event)) = &lane.next else {
                 return if core.position < lane.end && lane.divergence.is_none() {
@@ -175,7 +194,11 @@ impl Boundary for Replayer {
                 }
                 Event::Clock(_) | Event::ConditionalFailed => {
                     // The step itself asks for it.
-                    return if here < lane.end { Next::Run { until: here + 1 } } else { self.end(lane, core) };
+                    return if here < lane.end {
+                        Next::Run { until: here + 1 }
+                    } else {
+                        self.end(lane, core)
+                    };
                 }
                 Event::Input { .. } => {
                     if let Some((_, Event::Input { device, bytes })) = lane.consume() {
@@ -187,7 +210,11 @@ impl Boundary for Replayer {
                     lane.advance();
                     self.check_digest(lane, core, recorded);
                 }
-                Event::Cut { .. } => drop(lane.consume()),
+                Event::Cut { number } => {
+                    lane.cut = Some(*number);
+                    lane.consume();
+                    return Next::Cut;
+                }
             }
         }
     }
@@ -228,6 +255,10 @@ impl Boundary for Replayer {
     }
 
     fn input(&self, _: &mut Lane, _: u64, _: DeviceId, _: &[u8]) {}
+
+    fn cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        self.check_cut(cores);
+    }
 
     fn failed(&self, _: &Lane) -> bool {
         false

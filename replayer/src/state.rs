@@ -4,6 +4,7 @@ use crate::{Cause, Lane, Replayer};
 use cantus_engine::digest_state;
 use cantus_interp::Core;
 use cantus_traces::Digest;
+use std::sync::atomic::Ordering::Relaxed;
 
 impl Replayer {
     /// Compares a recorded digest with the core here.
@@ -22,5 +23,22 @@ impl Replayer {
             Cause::State { expected: recorded.0, came: state }
         };
         self.diverge(lane, core, cause);
+    }
+
+    /// Compares memory at a cut with what the trace says of it.
+    pub(crate) fn check_cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        let Some((_, lane)) = cores.first() else { return };
+        let whole = cores.len() == self.published.len() && cores.iter().all(|(_, each)| each.cut == lane.cut);
+        let Some(number) = lane.cut.filter(|_| whole) else { return };
+        let recorded = self.recorded_cuts.iter().find(|recorded| recorded.cut == number);
+        if recorded.is_some_and(|recorded| recorded.memory != (self.memory)()) {
+            self.diverged.store(true, Relaxed);
+            self.differing_cuts.lock().push(number);
+        }
+    }
+
+    /// The cuts at which memory was not what it was when the trace was recorded.
+    pub fn differing_cuts(&self) -> Vec<u32> {
+        self.differing_cuts.lock().clone()
     }
 }

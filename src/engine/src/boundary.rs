@@ -25,6 +25,8 @@ pub enum Next {
         /// What reaches it.
         bytes: Vec<u8>,
     },
+    /// Wait until every core whose part is not over has come to the cut, and [`Boundary::cut`] was told.
+    Cut,
     /// This core's part is over.
     End,
 }
@@ -84,6 +86,9 @@ pub trait Boundary: Sync {
 
     /// These bytes reach a device before the step at `position`. Asked when live only.
     fn input(&self, lane: &mut Self::Lane, position: u64, device: DeviceId, bytes: &[u8]);
+
+    /// A consistent cut: all these cores have come to it, and nothing runs.
+    fn cut(&self, cores: &mut [(&mut Core, &mut Self::Lane)]);
 
     /// Whether the run cannot be continued. Asked at every turn of a core.
     fn failed(&self, lane: &Self::Lane) -> bool;

@@ -1,7 +1,7 @@
 //! Workers that run cores.
 
 use crate::bus::Bus;
-use crate::port::{Access, Window};
+use crate::port::Window;
 use crate::scheduler::{Back, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
@@ -63,6 +63,7 @@ enum Turn {
     Ready,
     Blocked,
     Asleep,
+    AtCut,
     Over,
 }
 
@@ -102,7 +103,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             .into_iter()
             .map(|(core, executor, lane)| {
                 let counted = core.position;
-                Mutex::new(Some(Box::new(Running { core, executor, lane, counted, blocked: false, asleep: false })))
+                Mutex::new(Some(Box::new(Running {
+                    core,
+                    executor,
+                    lane,
+                    counted,
+                    blocked: false,
+                    asleep: false,
+                })))
             })
             .collect();
         Self { configuration, boundary, bus, outside: Arc::new(outside), cores }
@@ -144,6 +152,11 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let (id, slice) = match picked {
                 Picked::Core(id, slice) => (id, slice),
                 Picked::Over => return,
+                Picked::Cut(cores) => {
+                    self.cut(&cores);
+                    scheduler.cut_over(cores);
+                    continue;
+                }
                 Picked::AllAsleep => return self.outside.stop(Outcome::Hung),
                 Picked::AllBlocked(id) => return self.outside.stop(Outcome::Stuck(id)),
             };
@@ -154,12 +167,16 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
-            let back = match turn {
+            let back = match &turn {
                 Turn::Ready => Back::Ready,
                 Turn::Blocked => Back::Blocked,
                 Turn::Asleep => Back::Asleep(self.outside.alarm(id, seen)),
+                Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
             };
+            if matches!(turn, Turn::AtCut) && B::LIVE {
+                self.outside.safepoints.raise_all();
+            }
             *place.lock() = Some(running);
             scheduler.put_back(id, steps, back, clock, || self.outside.has_news(id, seen));
             vain = if steps == 0 { vain + 1 } else { 0 };
@@ -167,6 +184,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 std::thread::yield_now();
             }
         }
+    }
+
+    /// All these cores stand at a cut.
+    fn cut(&self, ids: &[CoreId]) {
+        let mut places: Vec<_> = ids.iter().map(|id| self.cores[id.index()].lock()).collect();
+        let mut cores: Vec<_> = places
+            .iter_mut()
+            .map(|place| {
+                let running = place.as_mut().expect("a core at a cut is in its place");
+                (&mut running.core, &mut running.lane)
+            })
+            .collect();
+        cores.sort_by_key(|(core, _)| core.id);
+        self.boundary.cut(&mut cores);
     }
 
     /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
@@ -221,23 +252,11 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 memory_written: false,
             };
             if B::LIVE {
-                while let Some((device, bytes)) = self.outside.take_input(id) {
-                    self.boundary.input(window.lane, core.position, device, &bytes);
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
-                }
                 let live = self.outside.lines(id);
                 core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
                 if core.position >= limit {
                     self.outside.stop(Outcome::Limit(id));
                     return Turn::Ready;
-                }
-                if std::mem::take(asleep) && !core.hart.wfi_wakes() {
-                    *asleep = true;
-                    return Turn::Asleep;
                 }
             }
             if core.position >= end {
@@ -246,16 +265,26 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let until = match self.boundary.next(window.lane, core) {
                 Next::Run { until } => until.min(end).min(limit),
                 Next::Wait => return Turn::Blocked,
+                Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
+                    window.input(core, device, &bytes);
                     continue;
                 }
                 Next::End => return Turn::Over,
             };
+            if B::LIVE
+                && let Some((device, bytes)) = self.outside.take_input(id)
+            {
+                let position = core.position;
+                window.input(core, device, &bytes);
+                // Behind the order edges of the devices that it reached.
+                self.boundary.input(window.lane, position, device, &bytes);
+                continue;
+            }
+            if std::mem::take(asleep) && !core.hart.wfi_wakes() {
+                *asleep = true;
+                return Turn::Asleep;
+            }
             let exit = executor.run(core, &mut window, until);
             window.count(core.position);
             if window.memory_written {

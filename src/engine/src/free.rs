@@ -49,6 +49,8 @@ impl Boundary for Free {
 
     fn input(&self, _: &mut (), _: u64, _: DeviceId, _: &[u8]) {}
 
+    fn cut(&self, _: &mut [(&mut Core, &mut ())]) {}
+
     fn failed(&self, _: &()) -> bool {
         false
     }

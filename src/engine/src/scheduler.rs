@@ -19,6 +19,8 @@ pub(crate) enum Picked {
     AllAsleep,
     /// Every core is blocked; this is one.
     AllBlocked(CoreId),
+    /// These cores, all whose part is not over, have come to a cut. Until [`Scheduler::cut_over`], nothing else is picked.
+    Cut(Vec<CoreId>),
 }
 
 /// Where a core goes when its worker is done with it.
@@ -29,6 +31,8 @@ pub(crate) enum Back {
     Blocked,
     /// It waits for an interrupt; its timer brings one at these ticks.
     Asleep(u64),
+    /// It has come to a cut.
+    AtCut,
     /// Its part is over.
     Over,
 }
@@ -39,6 +43,7 @@ struct Queue {
     /// Alarms of the cores that sleep, in ticks.
     asleep: Vec<Option<u64>>,
     sleepers: usize,
+    at_cut: Vec<CoreId>,
     /// Workers that have a core.
     busy: usize,
     /// Cores whose part is not over.
@@ -60,6 +65,7 @@ impl Scheduler {
             ready: (0..cores).map(|core| CoreId(core as u8)).collect(),
             asleep: vec![None; cores],
             sleepers: 0,
+            at_cut: Vec::new(),
             busy: 0,
             left: cores,
             in_vain: 0,
@@ -79,6 +85,10 @@ impl Scheduler {
         loop {
             if stopped() || queue.left == 0 {
                 return Picked::Over;
+            }
+            if queue.busy == 0 && queue.at_cut.len() == queue.left {
+                queue.busy = 1;
+                return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
             let Queue { schedule, ready, busy, in_vain, .. } = &mut *queue;
             if *busy == 0
@@ -129,11 +139,17 @@ impl Scheduler {
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
             Back::Ready | Back::Blocked => queue.ready.push_back(core),
-            Back::Asleep(_) if has_news() => queue.ready.push_back(core),
+            Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
             Back::Asleep(alarm) => {
                 queue.asleep[core.index()] = Some(alarm);
                 queue.sleepers += 1;
                 clock.asleep();
+            }
+            Back::AtCut => {
+                queue.at_cut.push(core);
+                (0..queue.asleep.len()).for_each(|sleeper| {
+                    queue.wake(CoreId(sleeper as u8), clock);
+                });
             }
             Back::Over => queue.left -= 1,
         }
@@ -146,6 +162,15 @@ impl Scheduler {
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// The cut is over, and its cores can go on.
+    pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
+        let mut queue = self.queue.lock();
+        queue.busy -= 1;
+        queue.in_vain = 0;
+        queue.ready.extend(cores);
+        self.changed.notify_all();
     }
 
     /// Wakes a core up, if it sleeps.

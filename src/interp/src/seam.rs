@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// One emulated CPU as executors see it. A struct, not a thread and not a stack.
 pub struct Core {
+    /// The core's number.
+    pub id: u8,
     /// The architectural state.
     pub hart: Hart,
     /// Translations (architectural) and grants (transient).

@@ -56,6 +56,9 @@ pub struct Translation {
     pub page: Gpa,
     /// What is permitted anywhere in the page.
     pub rights: Rights,
+    /// log2 of the bytes that the page-table entry maps: more than [`PAGE_SHIFT`] for a part of a superpage, of which a
+    /// fence for any address in it drops every part.
+    pub shift: u8,
     /// Whether protection is the same for the whole page. Where it is not, every access must be checked on its own,
     /// and no fast entry is made.
     pub uniform: bool,
@@ -87,9 +90,15 @@ struct Slot {
     next: u16,
 }
 
+impl Slot {
+    fn is_part(&self) -> bool {
+        self.tag != NOTHING && u32::from(self.translation.shift) > PAGE_SHIFT
+    }
+}
+
 const VACANT: Slot = Slot {
     tag: NOTHING,
-    translation: Translation { page: Gpa(0), rights: Rights::NONE, uniform: false },
+    translation: Translation { page: Gpa(0), rights: Rights::NONE, shift: 0, uniform: false },
     next: 0,
 };
 
@@ -97,6 +106,8 @@ const VACANT: Slot = Slot {
 pub struct Tlb {
     fast: Box<[Fast]>,
     slots: Box<[Slot]>,
+    /// How many slots hold a part of a superpage.
+    parts: usize,
     /// For each page of RAM the first slot of its chain, plus one.
     heads: Vec<u16>,
     /// Which pages of RAM hold code that this core has decoded.
@@ -113,6 +124,7 @@ impl Tlb {
         Self {
             fast: vec![EMPTY; MODES * SLOTS].into(),
             slots: vec![VACANT; MODES * SLOTS].into(),
+            parts: 0,
             heads: vec![0; ram.pages()],
             code: vec![0; ram.pages().div_ceil(64)],
             ram_base: ram.base(),
@@ -252,8 +264,17 @@ impl Tlb {
         }
     }
 
-    /// Drops the translations of one virtual page, in every mode.
+    /// Drops the translations of one virtual page, in every mode, and those that come from the same superpage.
     pub fn flush_page(&mut self, address: Gva) {
+        if self.parts != 0 {
+            for index in 0..self.slots.len() {
+                let slot = &self.slots[index];
+                if slot.is_part() && slot.tag >> slot.translation.shift == address.0 >> slot.translation.shift
+                {
+                    self.put(index, VACANT);
+                }
+            }
+        }
         for mode in 0..MODES {
             let index = Self::index(mode, address);
             if self.slots[index].tag == Self::tag(address) {
@@ -283,6 +304,7 @@ impl Tlb {
         {
             self.unlink(page, index);
         }
+        self.parts = self.parts + usize::from(slot.is_part()) - usize::from(old.is_part());
         self.fast[index] = EMPTY;
         self.slots[index] = slot;
         if slot.tag != NOTHING
@@ -319,13 +341,14 @@ mod tests {
 
     const BASE: u64 = 0x8000_0000;
 
+    #[allow(clippy::single_range_in_vec_init, reason = "one overlay")]
     fn ram() -> Ram {
         Ram::new(Gpa(BASE), 64 * PAGE_SIZE, vec![BASE + 0x5000..BASE + 0x5008]).expect("memory")
     }
 
     fn to(page: u64) -> Translation {
         let rights = Rights::READ.with(Rights::WRITE).with(Rights::EXECUTE);
-        Translation { page: Gpa(BASE + page * PAGE_SIZE), rights, uniform: true }
+        Translation { page: Gpa(BASE + page * PAGE_SIZE), rights, shift: 12, uniform: true }
     }
 
     const ALL: Rights = Rights(7);
@@ -395,6 +418,29 @@ mod tests {
         tlb.clear_code(PageIndex(1));
         tlb.allow(0, Gva(0x1000), ALL, ram.host(Gpa(BASE + 0x1000)));
         assert!(tlb.write(0, Gva(0x1000), 8).is_some());
+    }
+
+    #[test]
+    fn mmu_1_a_fence_drops_every_part_of_a_superpage_and_undo_brings_them_back() {
+        let ram = ram();
+        let mut tlb = Tlb::new(&ram);
+        let part = |page| Translation { shift: 21, ..to(page) };
+        tlb.fill(1, 1, Gva(0x20_1000), part(1));
+        tlb.fill(2, 3, Gva(0x3f_f000), part(2));
+        tlb.fill(3, 1, Gva(0x40_2000), part(3));
+        tlb.fill(4, 1, Gva(0x20_5000), to(5));
+        tlb.flush_page(Gva(0x20_0000));
+        let left = |tlb: &Tlb| {
+            [(1, 0x20_1000), (3, 0x3f_f000), (1, 0x40_2000), (1, 0x20_5000)]
+                .map(|(mode, address)| tlb.translation(mode, Gva(address)).is_some())
+        };
+        assert_eq!(left(&tlb), [false, false, true, true]);
+        tlb.fill(5, 1, Gva(0x40_2000), to(6));
+        tlb.undo(5);
+        assert_eq!(left(&tlb), [false, false, true, true]);
+        tlb.flush_page(Gva(0x5f_ffff));
+        assert_eq!(left(&tlb), [false, false, false, true]);
+        assert_eq!(tlb.parts, 0);
     }
 
     #[test]

@@ -1,1 +1,22 @@
 //! Record, replay, verify and diff as functions.
+//!
+//! This is what the command line is made of, and what a project's own regression tests use. It puts machine, executor,
+//! engine and a boundary together; it decides nothing of its own.
+
+mod error;
+mod guest;
+mod machine;
+mod options;
+mod probe;
+mod record;
+mod replay;
+mod run;
+
+pub use cantus_engine::{ClockPolicy, Outcome, Policy};
+pub use cantus_replayer::{Cause, Divergence};
+pub use error::Error;
+pub use guest::Guest;
+pub use options::{Captured, Input, Interrupt, Options, Output};
+pub use record::{Recorded, record};
+pub use replay::{ReplayOptions, Replayed, Verdict, replay};
+pub use run::{Ran, run};

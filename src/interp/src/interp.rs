@@ -1,0 +1,248 @@
+//! The reference executor: pre-decoded blocks, one `match` for each instruction.
+//!
+//! Guarantees: positions are exact wherever it stops, in the middle of a block too; a step that is blocked leaves no trace
+//! (ORD-4); when a translation or code changes, and by whose access, depends on the steps alone, never on how they are
+//! cut into blocks or runs (REP-2).
+//!
+//! An interrupt that is due is taken together with the step that comes after it: a core that stands at a position, even
+//! one that came back blocked, has not yet taken those that are due there.
+
+use crate::block::Blocks;
+use crate::reach::{CodeExtent, Mode, Reach, Stop};
+use crate::step::Step;
+use crate::{Core, Executor, Exit, Port};
+use cantus_isa::riscv::hart::Privilege;
+use cantus_isa::riscv::meaning::{Flow, execute};
+use cantus_isa::riscv::op::{Op, Opcode};
+use cantus_isa::riscv::trap::{Before, Exception, Trap};
+use cantus_isa::riscv::{decode, length};
+use cantus_isa::{Gva, Width, address::PAGE_SIZE};
+
+/// The interpreter of one core. Its blocks belong to that core's RAM and TLB: another core needs another interpreter; after
+/// either was changed from outside, the core's code epoch must be counted up.
+pub struct Interp {
+    context: Context,
+}
+
+/// What instructions tell the loop that runs them.
+pub(crate) struct Context {
+    /// The block ends before this operation.
+    pub limit: usize,
+    /// What trap [`Stop::Trap`] means.
+    pub trap: Trap,
+    /// Why to return after this block.
+    pub exit: Option<Exit>,
+    /// The mode of fetches.
+    pub code: Mode,
+    /// The mode of loads and stores.
+    pub data: Mode,
+    /// All decoded code.
+    pub blocks: Blocks,
+    /// An instruction that is in no block, with where it starts and ends.
+    single: (Op, [u8; 2]),
+}
+
+/// Operations to execute.
+#[derive(Clone, Copy)]
+struct Code {
+    ops: *const Op,
+    starts: *const u8,
+    length: usize,
+}
+
+/// The starts of no operations.
+static NOTHING: [u8; 1] = [0];
+
+impl Default for Interp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Interp {
+    /// An interpreter that has decoded nothing yet.
+    pub fn new() -> Self {
+        let mode = Mode { index: 0, privilege: Privilege::Machine };
+        Self {
+            context: Context {
+                limit: 0,
+                trap: Trap::new(Exception::IllegalInstruction, 0),
+                exit: None,
+                code: mode,
+                data: mode,
+                blocks: Blocks::new(),
+                single: (Op::of(Opcode::Addi), [0; 2]),
+            },
+        }
+    }
+}
+
+impl Context {
+    fn refresh(&mut self, core: &Core) {
+        self.code = Mode::code(&core.hart);
+        self.data = Mode::data(&core.hart);
+    }
+
+    /// The code at `pc`, where no fast entry has it.
+    #[cold]
+    #[inline(never)]
+    fn fetch<P: Port>(&mut self, core: &mut Core, port: &mut P) -> Result<Code, Stop> {
+        let pc = core.hart.pc;
+        let mut reach = Reach { core, port, context: self, block: pc, index: 0 };
+        let code = reach.code(pc)?;
+        let line = match code.extent {
+            CodeExtent::Page => Some(false),
+            CodeExtent::Line => Some(true),
+            CodeExtent::Halfword => None,
+        };
+        if let Some(line) = line {
+            let Core { ram, tlb, code_epoch, .. } = &mut *reach.core;
+            if let Some(block) = reach.context.blocks.find(ram, tlb, code.address, *code_epoch, line) {
+                return Ok(Code {
+                    ops: block.ops.as_ptr(),
+                    starts: block.starts.as_ptr(),
+                    length: block.ops.len(),
+                });
+            }
+        }
+        // An instruction on its own: it is illegal, or straddles pages or lines, or protection changes in its page.
+        let low = reach.core.ram.load(code.address, Width::Half) as u16;
+        let bytes = length(low);
+        let mut bits = u32::from(low);
+        if bytes == 4 {
+            let high = reach.code(pc.wrapping_add(2))?;
+            bits |= (reach.core.ram.load(high.address, Width::Half) as u32) << 16;
+        }
+        match decode(bits) {
+            Ok(op) => {
+                self.single = (op, [0, bytes / 2]);
+                Ok(Code { ops: &self.single.0, starts: self.single.1.as_ptr(), length: 1 })
+            }
+            Err(illegal) => {
+                self.trap = Trap::illegal(illegal.bits);
+                Err(Stop::Trap)
+            }
+        }
+    }
+}
+
+impl Executor for Interp {
+    fn run<P: Port>(&mut self, core: &mut Core, port: &mut P, until: u64) -> Exit {
+        let context = &mut self.context;
+        context.exit = None;
+        // Whether an interrupt may be due, and modes may have changed.
+        let mut news = true;
+        let mut interrupted: Option<Before> = None;
+        loop {
+            if core.position >= until {
+                return Exit::Until;
+            }
+            if news {
+                news = false;
+                if let Some(interrupt) = core.hart.pending_interrupt() {
+                    interrupted = Some(core.hart.take_interrupt(interrupt));
+                }
+                context.refresh(core);
+            }
+            context.blocks.bury();
+            let pc = core.hart.pc;
+            let fast = core.tlb.fast(context.code.index, Gva(pc));
+            let known = if fast.execute == pc & !(PAGE_SIZE - 1) {
+                let host = pc.wrapping_add(fast.addend);
+                context.blocks.get(host, core.code_epoch, false)
+            } else {
+                None
+            };
+            let code = match known {
+                Some(block) => {
+                    let (ops, starts) = (block.ops.as_ptr(), block.starts.as_ptr());
+                    Ok(Code { ops, starts, length: block.ops.len() })
+                }
+                None => context.fetch(core, port),
+            };
+            let mut index = 0;
+            let mut starts = NOTHING.as_ptr();
+            let end = match code {
+                Err(stop) => Err(stop),
+                Ok(code) => {
+                    starts = code.starts;
+                    let room = until - core.position;
+                    context.limit = if room < code.length as u64 { room as usize } else { code.length };
+                    let data = context.data.index;
+                    loop {
+                        // SAFETY: `index` is below the block's length, and a block that is dropped while it is being
+                        // executed keeps its memory until `bury`.
+                        let op = unsafe { &*code.ops.add(index) };
+                        let mut step = Step {
+                            core: &mut *core,
+                            port: &mut *port,
+                            context: &mut *context,
+                            block: pc,
+                            index,
+                            starts,
+                            data,
+                        };
+                        match execute(op, &mut step) {
+                            Ok(Flow::Next) => {
+                                index += 1;
+                                if index >= context.limit {
+                                    break Ok(Flow::Next);
+                                }
+                            }
+                            Ok(flow) => {
+                                index += 1;
+                                break Ok(flow);
+                            }
+                            Err(stop) => break Err(stop),
+                        }
+                    }
+                }
+            };
+            core.position += index as u64;
+            // SAFETY: as for `ops`; there is one more start than operations. Nothing fetched: the one start is 0.
+            let at = || pc.wrapping_add(2 * u64::from(unsafe { *starts.add(index) }));
+            match end {
+                Ok(Flow::Jump) => {}
+                Ok(Flow::Next) => core.hart.pc = at(),
+                Ok(Flow::SyncJump) => news = true,
+                Ok(Flow::Sync) => {
+                    core.hart.pc = at();
+                    news = true;
+                }
+                Err(stop) => {
+                    core.hart.pc = at();
+                    match stop {
+                        Stop::Trap => {
+                            core.hart.take_exception(context.trap);
+                            core.position += 1;
+                            news = true;
+                        }
+                        Stop::Updated => {
+                            core.tlb.undo(core.position);
+                            core.hart.not_retired();
+                            core.position += 1;
+                        }
+                        Stop::Blocked => {
+                            core.tlb.undo(core.position);
+                            if index == 0
+                                && let Some(before) = interrupted
+                            {
+                                core.hart.untake_interrupt(before);
+                            }
+                            port.completed(core.position);
+                            return Exit::Blocked;
+                        }
+                    }
+                }
+            }
+            interrupted = None;
+            port.completed(core.position);
+            if let Some(exit) = context.exit.take() {
+                return exit;
+            }
+            if core.position < until && port.attention() {
+                return Exit::Attention;
+            }
+        }
+    }
+}

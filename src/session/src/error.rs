@@ -1,0 +1,54 @@
+//! What can go wrong that is neither the guest's doing nor a divergence.
+
+use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError};
+use cantus_traces::TraceError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a guest was not run, recorded or replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the host says.
+        error: io::Error,
+    },
+    /// The machine that was asked for cannot be.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// The signature that was asked for cannot be.
+    #[error(transparent)]
+    Granularity(#[from] GranularityError),
+    /// The guest's file is not a program for this machine.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The machine cannot be built.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The trace cannot be written, or read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The trace is of a machine that this version does not have.
+    #[error("{path}: the trace is of a machine with {what} '{came}'; this version replays '{expected}'", path = path.display())]
+    Incompatible {
+        /// The trace.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+        /// What this version has.
+        expected: String,
+        /// What the trace has.
+        came: String,
+    },
+    /// The trace does not hold the guest's image, and it was not given.
+    #[error("{path}: the image '{image}' was left out of the trace; give the same file again to replay it", path = path.display())]
+    ImageMissing {
+        /// The trace.
+        path: PathBuf,
+        /// The image's name.
+        image: String,
+    },
+}

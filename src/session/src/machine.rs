@@ -1,0 +1,76 @@
+//! A machine with a guest in it, ready to be run under any boundary.
+
+use crate::{Error, Guest, Options};
+use cantus_engine::{Bus, Configuration};
+use cantus_interp::{Core, Interp};
+use cantus_machine::{Granularity, GuestImage, Machine, MachineConfig};
+use cantus_memory::Tlb;
+use cantus_traces::{ContentDigest, CoreId};
+use cantus_transactions::Safepoints;
+use std::sync::Arc;
+
+/// The board that this version has.
+pub(crate) const BOARD: &str = "virt";
+
+/// A machine whose cores have not run yet.
+pub(crate) struct Setup {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) safepoints: Arc<Safepoints>,
+}
+
+impl Setup {
+    pub(crate) fn new(guest: &Guest, options: &Options) -> Result<Self, Error> {
+        let config = MachineConfig::new(options.cores as u64, options.ram_bytes)?;
+        let image = GuestImage::from_bytes(guest.name.clone(), guest.bytes.to_vec())?;
+        let machine = Arc::new(Machine::new(config, &image)?);
+        Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
+    }
+
+    /// The cores at reset, each with its executor.
+    pub(crate) fn cores(&self) -> Vec<(Core, Interp)> {
+        let ram = self.machine.ram();
+        let core = |id: usize| {
+            let mut hart = cantus_isa::riscv::Hart::new(id as u64);
+            let reset = self.machine.reset_state(CoreId(id as u8));
+            (hart.pc, hart.x[10], hart.x[11]) = (reset.pc, reset.a0, reset.a1);
+            Core {
+                id: id as u8,
+                hart,
+                tlb: Tlb::new(ram),
+                position: 0,
+                code_epoch: 0,
+                reservation_lost: false,
+                ram: ram.clone(),
+            }
+        };
+        (0..self.machine.config().cores()).map(|id| (core(id), Interp::new())).collect()
+    }
+
+    pub(crate) fn bus(&self) -> Arc<dyn Bus> {
+        self.machine.board().clone()
+    }
+
+    /// Takes the digest of memory and devices while no core runs.
+    pub(crate) fn memory_digest(&self) -> Box<dyn Fn() -> ContentDigest + Send + Sync> {
+        let machine = self.machine.clone();
+        Box::new(move || machine.digest(&[]))
+    }
+
+    pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {
+        let Some(granularity) = options.signature_granularity else { return Ok(None) };
+        let granularity = Granularity::new(granularity as u64)?;
+        Ok(self.machine.signature(granularity))
+    }
+}
+
+impl Options {
+    pub(crate) fn engine(&self) -> Configuration {
+        Configuration {
+            workers: self.workers.max(1),
+            clock: self.clock,
+            policy: self.policy,
+            seed: self.seed,
+            steps_max: self.steps_max,
+        }
+    }
+}

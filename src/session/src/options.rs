@@ -1,0 +1,152 @@
+//! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
+
+use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// How to run a guest. What is not set is as [`Options::default`] says.
+#[derive(Clone)]
+pub struct Options {
+    /// Emulated cores, 1 to 255. 1 by default.
+    pub cores: usize,
+    /// RAM in bytes, a multiple of 4096. 128 MiB by default.
+    pub ram_bytes: u64,
+    /// Host threads that run cores. By default as many as the host has CPUs.
+    pub workers: usize,
+    /// How guest time passes. Virtual by default.
+    pub clock: ClockPolicy,
+    /// Which core runs next, and for how long. In turn by default.
+    pub policy: Policy,
+    /// Varies the schedule. With one worker, the virtual clock and no input, the same seed gives the same run.
+    pub seed: u64,
+    /// Ends the run when a core has completed so many steps. No limit by default.
+    pub steps_max: Option<u64>,
+    /// Every how many of its steps a core's digest is recorded. One million by default; 0 means at the end only.
+    pub digest_interval: u64,
+    /// Whether the trace holds the guest's bytes. It does by default.
+    pub embed_images: bool,
+    /// Bytes of a word of the signature, if one is wanted.
+    pub signature_granularity: Option<usize>,
+    /// Where the guest's console output goes. Nowhere by default.
+    pub output: Output,
+    /// Where the guest's console input comes from. From nowhere by default.
+    pub input: Input,
+    /// Ends the run from outside.
+    pub interrupt: Interrupt,
+    /// The command that records, for people who read the trace.
+    pub command_line: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cores: 1,
+            ram_bytes: 128 << 20,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            clock: ClockPolicy::Virtual,
+            policy: Policy::Fair { slice: 50_000 },
+            seed: 0,
+            steps_max: None,
+            digest_interval: 1_000_000,
+            embed_images: true,
+            signature_granularity: None,
+            output: Output::Nowhere,
+            input: Input::Nothing,
+            interrupt: Interrupt::default(),
+            command_line: Vec::new(),
+        }
+    }
+}
+
+/// Where console output goes.
+#[derive(Clone, Default)]
+pub enum Output {
+    /// It is dropped.
+    #[default]
+    Nowhere,
+    /// To the standard output, as it comes.
+    Stdout,
+    /// Into memory.
+    Captured(Captured),
+}
+
+/// Console output in memory.
+#[derive(Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// What has come so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().clone()
+    }
+}
+
+/// Where console input comes from.
+#[derive(Clone, Default)]
+pub enum Input {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// The standard input.
+    Stdin,
+    /// These bytes, and then no more.
+    Bytes(Vec<u8>),
+}
+
+struct Sink(Output);
+
+impl Console for Sink {
+    fn write(&self, bytes: &[u8]) {
+        use std::io::Write;
+        match &self.0 {
+            Output::Nowhere => {}
+            // A reader that has gone away is no reason to end the guest.
+            Output::Stdout => {
+                let mut stdout = std::io::stdout().lock();
+                let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            }
+            Output::Captured(Captured(captured)) => captured.lock().extend_from_slice(bytes),
+        }
+    }
+}
+
+impl Output {
+    pub(crate) fn console(&self) -> Box<dyn Console> {
+        Box::new(Sink(self.clone()))
+    }
+}
+
+/// Ends a run from another thread, or from a signal's handler thread.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    raised: AtomicBool,
+    running: Mutex<Vec<Arc<Outside>>>,
+}
+
+impl Interrupt {
+    /// Ends the runs that have this interrupt, now and later. A recording is closed properly.
+    pub fn raise(&self) {
+        self.0.raised.store(true, SeqCst);
+        self.0.running.lock().iter().for_each(|outside| outside.stop(Outcome::Interrupted));
+    }
+
+    /// Whether it has been raised.
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(SeqCst)
+    }
+
+    /// A run begins that this interrupt ends.
+    pub(crate) fn watch(&self, outside: Arc<Outside>) {
+        let mut running = self.0.running.lock();
+        // Runs that are over have no other owner.
+        running.retain(|outside| Arc::strong_count(outside) > 1);
+        if self.is_raised() {
+            outside.stop(Outcome::Interrupted);
+        }
+        running.push(outside);
+    }
+}

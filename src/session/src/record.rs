@@ -1,0 +1,144 @@
+//! Records a guest: runs it, and writes down what the run depended on.
+
+use crate::machine::{BOARD, Setup};
+use crate::run::drive;
+use crate::{Error, Guest, Options};
+use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
+use cantus_machine::ISA;
+use cantus_recorder::{Plan, Recorder};
+use cantus_traces::{
+    Configuration, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
+    TraceWriter, WriterOptions,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What came of a recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Steps that each core completed.
+    pub steps: Vec<u64>,
+    /// The signature, where one was wanted and the program has one.
+    pub signature: Option<String>,
+    /// Where the trace is.
+    pub path: PathBuf,
+    /// How much it holds.
+    pub totals: Totals,
+}
+
+/// Every how many steps of all cores together memory's digest is taken.
+const CUT_INTERVAL: u64 = 200_000_000;
+
+/// Runs a guest until it ends and records it to `path`, where no file may be yet unless `force` is set.
+///
+/// # Errors
+/// Where the machine or the guest's file is not what it should be, or the trace cannot be written. What was written
+/// until then can be replayed.
+pub fn record(
+    guest: &Guest,
+    options: &Options,
+    path: impl AsRef<Path>,
+    force: bool,
+) -> Result<Recorded, Error> {
+    let path = path.as_ref();
+    let setup = Setup::new(guest, options)?;
+    let header = header(guest, options);
+    let stored: &[&[u8]] = if options.embed_images { &[&guest.bytes] } else { &[] };
+    let (writer, streams) =
+        TraceWriter::create(path, &header, stored, WriterOptions { force, ..WriterOptions::default() })?;
+    let writer = Arc::new(writer);
+    let plan = Plan {
+        pages: setup.machine.ram().pages(),
+        safepoints: setup.safepoints.clone(),
+        digest_interval: options.digest_interval,
+        cut_interval: CUT_INTERVAL,
+        writer: writer.clone(),
+        memory: setup.memory_digest(),
+    };
+    let (recorder, lanes) = Recorder::new(plan, streams);
+    let cores = setup.cores().into_iter().zip(lanes);
+    let cores = cores.map(|((core, executor), lane)| (core, executor, lane)).collect();
+    let engine = Engine::new(
+        options.engine(),
+        recorder,
+        cores,
+        setup.bus(),
+        setup.safepoints.clone(),
+        options.output.console(),
+    );
+    let ended = drive(engine, options, &setup);
+    let outcome = ended.outcome;
+    let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
+    let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
+    drop(ended.boundary);
+    let writer = Arc::into_inner(writer).expect("the recorder is gone, and nobody else has the writer");
+    let totals = writer.finish(footer(outcome, cores, &setup))?;
+    Ok(Recorded { outcome, steps, signature: setup.signature(options)?, path: path.to_owned(), totals })
+}
+
+fn footer(outcome: Outcome, cores: Vec<cantus_traces::CoreEnd>, setup: &Setup) -> Footer {
+    let (reason, exit_status) = match outcome {
+        Outcome::Exit(status) => (EndReason::Exited, Some(status as i32)),
+        Outcome::Reset => (EndReason::Exited, None),
+        Outcome::Hung => (EndReason::Deadlocked, None),
+        Outcome::Limit(_) => (EndReason::LimitReached, None),
+        Outcome::Interrupted => (EndReason::Interrupted, None),
+        Outcome::Failed => (EndReason::Failed("the trace could not be written".into()), None),
+        Outcome::Replayed | Outcome::Stuck(_) => {
+            (EndReason::Failed("the cores waited for each other".into()), None)
+        }
+    };
+    Footer { reason, exit_status, cores, memory: (setup.memory_digest())() }
+}
+
+fn header(guest: &Guest, options: &Options) -> Header {
+    let role = ImageRole::Program;
+    let image = if options.embed_images { Image::stored } else { Image::left_out };
+    Header {
+        recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),
+        configuration: Configuration {
+            isa: ISA.into(),
+            board: BOARD.into(),
+            cores: options.cores as u16,
+            ram_bytes: options.ram_bytes,
+            clock: match options.clock {
+                cantus_engine::ClockPolicy::Host => cantus_traces::ClockPolicy::Host,
+                cantus_engine::ClockPolicy::Virtual => cantus_traces::ClockPolicy::Virtual,
+            },
+            timebase_hz: TICKS_PER_SECOND,
+            digest_interval: options.digest_interval,
+            settings: Vec::new(),
+        },
+        images: vec![image(&guest.name, role, &guest.bytes)],
+        schedule: Schedule {
+            seed: options.seed,
+            workers: options.workers as u16,
+            settings: vec![Setting { name: "policy".into(), value: format!("{:?}", options.policy) }],
+        },
+        host: host_facts(),
+        command_line: options.command_line.clone(),
+    }
+}
+
+/// The host, for people who read the trace.
+#[expect(clippy::disallowed_methods, reason = "when the recording began is for people; no guest sees it")]
+fn host_facts() -> HostFacts {
+    let line = |path: &str, key: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let found = text
+            .lines()
+            .find(|line| line.starts_with(key))
+            .map(|line| line.split_once(':').map_or(line, |(_, value)| value).trim().to_owned());
+        found.unwrap_or_default()
+    };
+    HostFacts {
+        cpu: line("/proc/cpuinfo", "model name"),
+        cpus: std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u16),
+        os: line("/proc/version", "Linux"),
+        started_unix: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+    }
+}

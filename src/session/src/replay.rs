@@ -1,0 +1,201 @@
+//! Replays a trace, and checks that nothing differs.
+
+use crate::machine::{BOARD, Setup};
+use crate::{Error, Guest, Options, Output};
+use cantus_engine::{Ended, Engine, Outcome, Policy};
+use cantus_interp::Executor;
+use cantus_machine::ISA;
+use cantus_replayer::{Cause, Divergence, Part, Replayer, Report, first_divergence};
+use cantus_traces::{Completeness, CoreId, Footer, Position, Trace};
+use std::path::Path;
+
+/// How to replay. What the guest is and how its machine is made stands in the trace.
+#[derive(Clone)]
+pub struct ReplayOptions {
+    /// Host threads that run cores. By default as many as the host has CPUs.
+    pub workers: usize,
+    /// Where the guest's console output goes. Nowhere by default.
+    pub output: Output,
+    /// The guest's file, where the trace does not hold it.
+    pub guest: Option<Guest>,
+    /// Ends the replay from outside.
+    pub interrupt: crate::Interrupt,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        let Options { workers, output, interrupt, .. } = Options::default();
+        Self { workers, output, guest: None, interrupt }
+    }
+}
+
+/// Whether a replay was the recorded run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It was, to the end.
+    Identical,
+    /// It was, as far as the trace goes; the text says what is missing.
+    IdenticalSoFar(String),
+    /// It was not.
+    Diverged(Divergence),
+    /// The replay was ended from outside before it could be said.
+    Interrupted,
+}
+
+/// What came of a replay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replayed {
+    /// Whether it was the recorded run.
+    pub verdict: Verdict,
+    /// How the recorded run ended, if the trace says so.
+    pub footer: Option<Footer>,
+    /// Steps that each core completed.
+    pub steps: Vec<u64>,
+    /// Digests compared.
+    pub agreed: Vec<Position>,
+}
+
+/// Replays the trace at `path`, and compares every digest.
+///
+/// # Errors
+/// Where the trace cannot be read, or is of a machine that this version does not have. That the replay differs is no
+/// error, but a [`Verdict`].
+pub fn replay(path: impl AsRef<Path>, options: &ReplayOptions) -> Result<Replayed, Error> {
+    let opened = Opened::new(path.as_ref(), options.guest.as_ref())?;
+    let replay = opened.start(options, |_, executor| executor)?;
+    Ok(replay.finish(&opened))
+}
+
+/// A trace that is about to be replayed.
+pub(crate) struct Opened {
+    pub(crate) trace: Trace,
+    pub(crate) guest: Guest,
+    machine: Options,
+}
+
+/// A replay that has ended.
+pub(crate) struct Done {
+    setup: Setup,
+    ended: Ended<Replayer>,
+}
+
+impl Opened {
+    pub(crate) fn new(path: &Path, given: Option<&Guest>) -> Result<Self, Error> {
+        let trace = Trace::open(path)?;
+        let configuration = &trace.header().configuration;
+        for (what, expected, came) in
+            [("instruction set", ISA, &configuration.isa), ("board", BOARD, &configuration.board)]
+        {
+            if expected != came {
+                let (expected, came) = (expected.to_owned(), came.clone());
+                return Err(Error::Incompatible { path: path.to_owned(), what, expected, came });
+            }
+        }
+        let machine = Options {
+            cores: usize::from(configuration.cores),
+            ram_bytes: configuration.ram_bytes,
+            ..Options::default()
+        };
+        let guest = guest_of(&trace, path, given)?;
+        Ok(Self { trace, guest, machine })
+    }
+
+    /// Replays it with the executors that `wrap` makes of the reference executors.
+    pub(crate) fn start<E: Executor>(
+        &self,
+        options: &ReplayOptions,
+        wrap: impl Fn(usize, cantus_interp::Interp) -> E,
+    ) -> Result<Done, Error> {
+        let setup = Setup::new(&self.guest, &self.machine)?;
+        let is_whole = matches!(self.trace.completeness(), Completeness::Complete);
+        let parts = self.trace.horizon()?.into_iter().zip(0..).map(|(end, core)| {
+            let events = self.trace.stream(CoreId(core));
+            Part { events, end, is_whole }
+        });
+        let cuts = self.trace.machine_digests()?;
+        let (replayer, lanes) = Replayer::new(parts.collect(), cuts, setup.memory_digest());
+        let cores = setup.cores().into_iter().zip(lanes).enumerate();
+        let cores = cores.map(|(id, ((core, executor), lane))| (core, wrap(id, executor), lane)).collect();
+        let configuration = cantus_engine::Configuration {
+            workers: options.workers.max(1),
+            policy: Policy::Fair { slice: 1_000_000 },
+            ..self.machine.engine()
+        };
+        let engine = Engine::new(
+            configuration,
+            replayer,
+            cores,
+            setup.bus(),
+            setup.safepoints.clone(),
+            options.output.console(),
+        );
+        options.interrupt.watch(engine.outside());
+        Ok(Done { setup, ended: engine.run() })
+    }
+}
+
+fn guest_of(trace: &Trace, path: &Path, given: Option<&Guest>) -> Result<Guest, Error> {
+    let missing = |image: &str| Error::ImageMissing { path: path.to_owned(), image: image.to_owned() };
+    let images = &trace.header().images;
+    let (at, image) = images.iter().enumerate().next().ok_or_else(|| missing("program"))?;
+    if image.stored {
+        return Ok(Guest::new(image.name.clone(), trace.image(at)?));
+    }
+    match given {
+        Some(guest) if image.is(&guest.bytes) => Ok(guest.clone()),
+        Some(_) | None => Err(missing(&image.name)),
+    }
+}
+
+impl Done {
+    /// What came of it.
+    pub(crate) fn finish(self, opened: &Opened) -> Replayed {
+        let Ended { outcome, boundary, cores } = self.ended;
+        let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
+        let stuck = if let Outcome::Stuck(core) = outcome {
+            let at = &cores[core.index()].core;
+            let (position, pc) = (Position(at.position), Some(at.hart.pc));
+            Some(Divergence { core, position, pc, agreed: Position(0), cause: Cause::Stuck })
+        } else {
+            None
+        };
+        let mut differing = boundary.differing_cuts();
+        let reports: Vec<Report> =
+            cores.into_iter().map(|finished| finished.lane.report(&finished.core)).collect();
+        let agreed = reports.iter().map(|report| report.agreed).collect();
+        let footer = opened.trace.footer().cloned();
+        let verdict = if let Some(divergence) = first_divergence(&reports) {
+            Verdict::Diverged(divergence.clone())
+        } else if let Some(divergence) = stuck {
+            Verdict::Diverged(divergence)
+        } else if outcome == Outcome::Interrupted {
+            Verdict::Interrupted
+        } else if let Some(cut) = differing.pop() {
+            Verdict::Diverged(memory_divergence(&reports, Some(cut)))
+        } else if let Some(error) = reports.iter().find_map(|report| report.error.as_ref()) {
+            Verdict::IdenticalSoFar(error.to_string())
+        } else if reports.iter().all(|report| report.is_complete) {
+            match &footer {
+                Some(footer) if footer.memory != (self.setup.memory_digest())() => {
+                    Verdict::Diverged(memory_divergence(&reports, None))
+                }
+                _ => Verdict::Identical,
+            }
+        } else {
+            Verdict::IdenticalSoFar(opened.trace.completeness().to_string())
+        };
+        Replayed { verdict, footer, steps, agreed }
+    }
+}
+
+/// Memory differs, and no core has noticed.
+fn memory_divergence(reports: &[Report], cut: Option<u32>) -> Divergence {
+    let (core, report) = reports.iter().enumerate().min_by_key(|(_, report)| report.agreed).expect("a core");
+    Divergence {
+        core: CoreId(core as u8),
+        position: report.agreed,
+        pc: None,
+        agreed: report.agreed,
+        cause: Cause::Memory { cut },
+    }
+}

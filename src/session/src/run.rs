@@ -1,0 +1,73 @@
+//! Runs a guest free: nothing is recorded.
+
+use crate::machine::Setup;
+use crate::{Error, Guest, Input, Options};
+use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
+use cantus_interp::Executor;
+use std::io::Read;
+use std::sync::Arc;
+
+/// What came of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Steps that each core completed.
+    pub steps: Vec<u64>,
+    /// The signature, where one was wanted and the program has one.
+    pub signature: Option<String>,
+}
+
+/// Runs a guest until it ends.
+///
+/// # Errors
+/// Where the machine or the guest's file is not what it should be.
+pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
+    let setup = Setup::new(guest, options)?;
+    let cores = setup.cores().into_iter().map(|(core, executor)| (core, executor, ())).collect();
+    let engine = Engine::new(
+        options.engine(),
+        Free,
+        cores,
+        setup.bus(),
+        setup.safepoints.clone(),
+        options.output.console(),
+    );
+    let ended = drive(engine, options, &setup);
+    let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
+    Ok(Ran { outcome: ended.outcome, steps, signature: setup.signature(options)? })
+}
+
+/// Runs an engine whose outside is live to its end.
+pub(crate) fn drive<B: Boundary, E: Executor>(
+    engine: Engine<B, E>,
+    options: &Options,
+    setup: &Setup,
+) -> Ended<B> {
+    let outside = engine.outside();
+    options.interrupt.watch(outside.clone());
+    match &options.input {
+        Input::Nothing => {}
+        Input::Bytes(bytes) => outside.feed(setup.machine.board().console(), bytes.clone()),
+        Input::Stdin => feed_stdin(outside, setup),
+    }
+    engine.run()
+}
+
+/// Feeds the standard input to the console, from a thread that lives as long as the process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reading the standard input blocks; what it reads is logged as input"
+)]
+fn feed_stdin(outside: Arc<Outside>, setup: &Setup) {
+    let board = setup.machine.board().clone();
+    outside.set_input_open(true);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let mut stdin = std::io::stdin();
+        while let Ok(length @ 1..) = stdin.read(&mut buffer) {
+            outside.feed(board.console(), buffer[..length].to_vec());
+        }
+        outside.set_input_open(false);
+    });
+}
