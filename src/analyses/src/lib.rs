@@ -4,6 +4,9 @@
 //! nothing here knows how a trace is executed.
 
 pub mod diff;
+pub mod dump;
+mod interrupts;
+pub mod junit;
 pub mod replays;
 pub mod site;
 pub mod symbols;

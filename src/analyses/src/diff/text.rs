@@ -8,6 +8,7 @@ use super::{
     Cause, CoreDifference, Difference, Edge, Execution, Input, InputAt, Lines, Pair, Parting, PartingKind,
     SettingDifference, Why, WriterAt,
 };
+use crate::interrupts::line_names;
 use crate::site::Site;
 
 /// A number with its digits in groups of three: `10,482`.
@@ -192,8 +193,12 @@ impl Display for Why {
 }
 
 fn source_line(f: &mut Formatter<'_>, site: Option<&Site>) -> fmt::Result {
-    match site.and_then(|site| site.text.as_ref()) {
-        Some(text) => writeln!(f, "       {text}"),
+    let Some(site) = site else { return Ok(()) };
+    if let Some(text) = &site.text {
+        writeln!(f, "       {text}")?;
+    }
+    match &site.instruction {
+        Some(instruction) => writeln!(f, "       {}: {instruction}", site.pc),
         None => Ok(()),
     }
 }
@@ -322,19 +327,5 @@ fn in_both_bases(value: u64, bytes: u8) -> String {
         (false, 0..=9) => format!("{value}"),
         (false, 10..=0xfff_ffff) => format!("{value} ({value:#x})"),
         (false, _) => format!("{value:#x}"),
-    }
-}
-
-/// The interrupt lines by the names of their bits (Privileged ISA, "Machine Interrupt Registers").
-pub(crate) fn line_names(bits: u32) -> String {
-    const NAMES: [(u32, &str); 6] =
-        [(1, "SSIP"), (3, "MSIP"), (5, "STIP"), (7, "MTIP"), (9, "SEIP"), (11, "MEIP")];
-    let mut names: Vec<String> =
-        NAMES.iter().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| (*name).to_owned()).collect();
-    let others = NAMES.iter().fold(bits, |bits, (bit, _)| bits & !(1 << bit));
-    names.extend((others != 0).then(|| format!("{others:#x}")));
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join("+"),
     }
 }

@@ -1,7 +1,6 @@
 //! Two executions of a toy machine that part, and what is said about it.
 
-mod toy;
-
+use crate::toy::{Execution, Program, Toy, execute};
 use cantus_analyses::diff::{Cause, Compared, DiffError, Difference, PartingKind, diff};
 use cantus_analyses::replays::AccessKind;
 use cantus_analyses::site::{Sites, no_text};
@@ -9,7 +8,6 @@ use cantus_analyses::symbols::Symbols;
 use cantus_isa::Gva;
 use cantus_traces::{CoreId, Position};
 use proptest::prelude::*;
-use toy::{Execution, Program, Toy, execute};
 
 const X: u64 = 0x100;
 const Y: u64 = 0x140;
@@ -138,7 +136,7 @@ fn a_run_that_ends_earlier_parts_at_its_end() {
 fn other_guests_are_refused() {
     let mut a = execute(&[adder(0x1000, 1)], [0; 10], &[]);
     let one = a.trace.clone();
-    let other = toy::trace(b"another guest", &[Vec::new()], &[Position(0)], 16);
+    let other = crate::toy::trace(b"another guest", &[Vec::new()], &[Position(0)], 16);
     let mut b = execute(&[adder(0x1000, 1)], [0; 10], &[]);
     let refused = diff(
         Compared { name: "one".to_owned(), trace: &one, replays: &mut a },
