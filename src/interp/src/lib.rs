@@ -9,6 +9,7 @@ mod number;
 mod reach;
 mod seam;
 mod step;
+mod system;
 
 pub use interp::Interp;
 pub use seam::{Blocked, Core, Executor, Exit, Extent, Port, Refusal};

@@ -93,7 +93,7 @@ pub(crate) struct Reach<'a, P> {
 }
 
 impl<P: Port> Reach<'_, P> {
-    fn position(&self) -> u64 {
+    pub fn position(&self) -> u64 {
         self.core.position + self.index as u64
     }
 
@@ -376,7 +376,7 @@ impl<P: Port> Reach<'_, P> {
     /// Where an AMO finds its operand in RAM, which it may write. After it, [`Reach::amo_done`].
     #[cold]
     #[inline(never)]
-    pub fn amo(&mut self, width: Width, address: u64) -> Result<Gpa, Stop> {
+    pub fn amo(mut self, width: Width, address: u64) -> Result<Gpa, Stop> {
         let at = self.atomic(width, address, Access::Store)?;
         self.note_write(at);
         Ok(at)

@@ -1,14 +1,16 @@
 //! The operations of meanings, on numbers, on one core.
+//!
+//! Everything here is inlined into the loop that runs a block, and nothing but copies of the step's fields leaves it:
+//! otherwise the host's compiler could not keep the fields in registers.
 
 use crate::interp::Context;
 use crate::number;
 use crate::reach::{Reach, Stop};
 use crate::{Core, Exit, Port};
 use cantus_isa::riscv::Op;
-use cantus_isa::riscv::csr::{Denied, Reading, mstatus};
-use cantus_isa::riscv::hart::Privilege;
+use cantus_isa::riscv::csr::mstatus;
 use cantus_isa::riscv::meaning::{Amo, Binary, Change, Flow, Ops, Return, Unary};
-use cantus_isa::riscv::trap::{Exception, Trap};
+use cantus_isa::riscv::trap::Exception;
 use cantus_isa::{Gpa, Gva, Width};
 use cantus_memory::host;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst, fence};
@@ -45,12 +47,6 @@ impl<'a, P: Port> Step<'a, P> {
             block: self.block,
             index: self.index,
         }
-    }
-
-    #[cold]
-    fn illegal(&mut self, op: &Op) -> Stop {
-        self.context.trap = Trap::illegal(op.bits);
-        Stop::Trap
     }
 
     /// Does an AMO through a pointer; returns what was there.
@@ -214,11 +210,10 @@ impl<P: Port> Ops for Step<'_, P> {
             // SAFETY: as for `load`.
             return Ok(unsafe { Self::amo_at(amo, width, at, value) });
         }
-        let mut reach = self.reach();
-        let at: Gpa = reach.amo(width, address)?;
+        let at: Gpa = self.reach().amo(width, address)?;
         // SAFETY: the place is plain RAM and aligned, or `Reach::amo` would not have given it.
-        let old = unsafe { Self::amo_at(amo, width, reach.core.ram.host(at), value) };
-        reach.amo_done(width, at);
+        let old = unsafe { Self::amo_at(amo, width, self.core.ram.host(at), value) };
+        self.reach().amo_done(width, at);
         Ok(old)
     }
 
@@ -232,83 +227,40 @@ impl<P: Port> Ops for Step<'_, P> {
 
     #[inline(always)]
     fn floating(&mut self, op: &Op) -> Result<(), Stop> {
-        if self.core.hart.mstatus & mstatus::FS == 0 { Err(self.illegal(op)) } else { Ok(()) }
+        if self.core.hart.mstatus & mstatus::FS == 0 { Err(self.reach().illegal(op.bits)) } else { Ok(()) }
     }
 
-    fn evaluate(&mut self, op: &Op, _a: u64, _b: u64, _c: u64) -> Result<u64, Stop> {
-        Err(self.illegal(op))
+    #[inline(always)]
+    fn evaluate(&mut self, op: &Op, a: u64, b: u64, c: u64) -> Result<u64, Stop> {
+        self.reach().evaluate(op, [a, b, c])
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn csr(&mut self, op: &Op, change: Option<(Change, u64)>) -> Result<u64, Stop> {
-        let number = op.imm as u16 & 0xfff;
-        let position = self.core.position + self.index as u64;
-        if let Err(Denied) = self.core.hart.csr_check(number, change.is_some()) {
-            return Err(self.illegal(op));
-        }
-        let read = match self.core.hart.csr_read(number, position) {
-            Some(Reading::Value(value)) => value,
-            Some(Reading::Clock) => self.port.clock(position),
-            None => return Err(self.illegal(op)),
-        };
-        if let Some((change, operand)) = change {
-            let kept = self.core.hart.csr_kept(number, read);
-            let value = match change {
-                Change::Write => operand,
-                Change::Set => kept | operand,
-                Change::Clear => kept & !operand,
-            };
-            if self.core.hart.csr_write(number, value, position).flush {
-                self.core.tlb.flush();
-            }
-        }
-        Ok(read)
+        self.reach().csr(op, change)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn fence_i(&mut self) -> Result<Flow, Stop> {
         self.fence();
         self.core.code_epoch += 1;
         Ok(Flow::Sync)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn sfence_vma(&mut self, op: &Op, address: Option<u64>) -> Result<Flow, Stop> {
-        if let Err(Denied) = self.core.hart.sfence_check() {
-            return Err(self.illegal(op));
-        }
         self.fence();
-        match address {
-            Some(address) => self.core.tlb.flush_page(Gva(address)),
-            None => self.core.tlb.flush(),
-        }
-        Ok(Flow::Sync)
+        self.reach().sfence_vma(op.bits, address)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn trap_return(&mut self, op: &Op, from: Return) -> Result<Flow, Stop> {
-        let target = match from {
-            Return::Machine => self.core.hart.mret(),
-            Return::Supervisor => self.core.hart.sret(),
-        };
-        match target {
-            Ok(target) => {
-                self.jump(target);
-                Ok(Flow::SyncJump)
-            }
-            Err(Denied) => Err(self.illegal(op)),
-        }
+        self.reach().trap_return(op.bits, from)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn wait(&mut self, op: &Op) -> Result<Flow, Stop> {
-        if let Err(Denied) = self.core.hart.wfi_check() {
-            return Err(self.illegal(op));
-        }
-        if !self.core.hart.wfi_wakes() {
-            self.context.exit = Some(Exit::Wait);
-        }
-        Ok(Flow::Sync)
+        self.reach().wait(op.bits)
     }
 
     #[inline(always)]
@@ -316,20 +268,14 @@ impl<P: Port> Ops for Step<'_, P> {
         self.context.exit = Some(Exit::Yield);
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn ecall(&mut self) -> Stop {
-        let cause = match self.core.hart.privilege {
-            Privilege::User => Exception::EcallFromUser,
-            Privilege::Supervisor => Exception::EcallFromSupervisor,
-            Privilege::Machine => Exception::EcallFromMachine,
-        };
-        self.context.trap = Trap::new(cause, 0);
-        Stop::Trap
+        self.reach().ecall()
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn ebreak(&mut self) -> Stop {
-        self.context.trap = Trap::new(Exception::Breakpoint, self.address());
-        Stop::Trap
+        let address = self.address();
+        self.reach().trap(Exception::Breakpoint, address)
     }
 }

@@ -4,8 +4,9 @@ use crate::{Error, Guest, Options};
 use cantus_engine::{Bus, Configuration};
 use cantus_interp::{Core, Interp};
 use cantus_machine::{Granularity, GuestImage, Machine, MachineConfig};
+use cantus_isa::address::PAGE_SIZE;
 use cantus_memory::Tlb;
-use cantus_traces::{ContentDigest, DeviceId};
+use cantus_traces::{ContentDigest, CoreId, DeviceId, DigestHasher};
 use cantus_transactions::Safepoints;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl Setup {
     pub(crate) fn new(guest: &Guest, options: &Options) -> Result<Self, Error> {
         let config = MachineConfig::new(options.cores as u64, options.ram_bytes)?;
         let image = GuestImage::from_bytes(guest.name.clone(), guest.bytes.to_vec())?;
-        let machine = Arc::new(Machine::new(config, image)?);
+        let machine = Arc::new(Machine::new(config, &image)?);
         Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
     }
 
@@ -31,7 +32,8 @@ impl Setup {
         let ram = self.machine.ram();
         let core = |id: usize| {
             let mut hart = cantus_isa::riscv::Hart::new(id as u64);
-            self.machine.reset(&mut hart);
+            let reset = self.machine.reset_state(CoreId(id as u8));
+            (hart.pc, hart.x[10], hart.x[11]) = (reset.pc, reset.a0, reset.a1);
             Core {
                 id: id as u8,
                 hart,
@@ -50,13 +52,13 @@ impl Setup {
     }
 
     pub(crate) fn console(&self) -> DeviceId {
-        self.machine.console()
+        self.machine.board().console()
     }
 
     /// Takes the digest of memory and devices while no core runs.
     pub(crate) fn memory_digest(&self) -> Box<dyn Fn() -> ContentDigest + Send + Sync> {
         let machine = self.machine.clone();
-        Box::new(move || machine.digest())
+        Box::new(move || digest(&machine))
     }
 
     pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {
@@ -76,4 +78,23 @@ impl Options {
             steps_max: self.steps_max,
         }
     }
+}
+
+/// The digest of a machine's memory and devices, while no core runs: of every page that is not all zeros its number
+/// (eight bytes, little-endian) and its bytes, ascending; then the devices' state.
+fn digest(machine: &Machine) -> ContentDigest {
+    let ram = machine.ram();
+    let mut hasher = DigestHasher::new();
+    let mut bytes = [0; PAGE_SIZE as usize];
+    for page in ram.written_pages() {
+        ram.read(ram.address(page), &mut bytes);
+        if bytes.iter().any(|&byte| byte != 0) {
+            hasher.update(&u64::from(page.0).to_le_bytes());
+            hasher.update(&bytes);
+        }
+    }
+    let mut devices = Vec::new();
+    machine.board().write_state(&mut devices);
+    hasher.update(&devices);
+    hasher.content_digest()
 }

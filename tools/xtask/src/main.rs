@@ -1,6 +1,7 @@
 //! The task runner: `cargo xtask <verb> [ARGUMENTS]`, one file a verb.
 
 mod guests;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,10 @@ struct Verb {
     run: fn(&[String]) -> anyhow::Result<()>,
 }
 
-const VERBS: &[Verb] = &[Verb { name: "guests", help: guests::HELP, run: guests::run }];
+const VERBS: &[Verb] = &[
+    Verb { name: "tidy", help: tidy::HELP, run: tidy::run },
+    Verb { name: "guests", help: guests::HELP, run: guests::run },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -40,24 +40,6 @@ fn reads_as_zero() {
 }
 
 #[test]
-fn an_outcome_as_an_exit_status() {
-    let table = [
-        (Outcome::Passed, 0),
-        (Outcome::Reset, 0),
-        (Outcome::Failed(0), 1),
-        (Outcome::Failed(1), 1),
-        (Outcome::Failed(255), 255),
-        (Outcome::Failed(256), 1),
-        (Outcome::Failed(0x107), 7),
-        (Outcome::of_exit_code(0), 0),
-        (Outcome::of_exit_code(3), 3),
-    ];
-    for (outcome, expected) in table {
-        assert_eq!(outcome.status(), expected, "{outcome:?}");
-    }
-}
-
-#[test]
 fn random_accesses_have_defined_answers() {
     let commands = [0x3333, 0x5555, 0x7777];
     hail(

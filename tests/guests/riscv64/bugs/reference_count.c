@@ -2,8 +2,8 @@
  *
  * All harts hold a reference to an object. Whoever drops the last reference frees the object.
  *
- * The bug. drop() lowers the count, and then looks at it to see whether it was the last. When two harts have lowered it
- * before either looks, both see zero.
+ * The bug. drop() lowers the count, and then looks at it to see whether it was the last. When two harts have
+ * lowered it before either looks, both see zero.
  *
  *     step   hart 0                              hart 1                              references
  *       1    AMOADD references, -1  (2 -> 1)                                           1
@@ -11,10 +11,11 @@
  *       3                                        load references -> 0: free            0
  *       4    load references -> 0: free                                                0     (freed twice)
  *
- * By step 4 the object may be somebody else's: hart 0 uses it after it was freed, and frees it under its new owner.
+ * By step 4 the object may be somebody else's: hart 0 uses it after it was freed, and frees it under its new
+ * owner.
  *
- * The fix. The AMOADD itself says what the count was: exactly one hart sees it go from 1 to 0. Its .aqrl makes what every
- * hart did with the object come before the object's end.
+ * The fix. The AMOADD itself says what the count was: exactly one hart sees it go from 1 to 0. Its .aqrl
+ * makes what every hart did with the object come before the object's end.
  */
 #include "cantus.h"
 
@@ -33,7 +34,8 @@ static OWN_PAGE struct object object;
 static void free_object(unsigned hart, unsigned round) {
     uint64_t before = __atomic_exchange_n(&object.content, FREED, __ATOMIC_ACQ_REL);
     if (before == FREED)
-        fail(1, "reference_count: hart %u frees the object of round %u, which was freed already", hart, round);
+        fail(1, "reference_count: hart %u frees the object of round %u, which was freed already", hart,
+             round);
 }
 
 static void drop(unsigned hart, unsigned round) {
