@@ -38,10 +38,10 @@ pub struct CommandLine {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct General {
     /// Say nothing but results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
     pub quiet: bool,
     /// Say more; twice for even more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 901)]
     pub verbose: u8,
 }
 
@@ -52,13 +52,13 @@ pub enum Verb {
     Record(verbs::record::Record),
     Replay(verbs::replay::Replay),
     Verify(verbs::verify::Verify),
-    Diff(verbs::diff::Diff),
+    // D Diff(verbs::diff::Diff),
     Dump(verbs::dump::Dump),
     Info(verbs::info::Info),
     Ls(verbs::ls::Ls),
     Rm(verbs::rm::Rm),
     Hunt(verbs::hunt::Hunt),
-    Demo(verbs::demo::Demo),
+    // D Demo(verbs::demo::Demo),
     Completions(verbs::completions::Completions),
     Man(verbs::man::Man),
 }
@@ -258,9 +258,11 @@ fn size(text: &str) -> Result<u64, String> {
     let (digits, suffix) = text.split_at(split);
     let shift = match suffix.to_ascii_lowercase().as_str() {
         "" => 20,
-        suffix => UNITS.iter().find(|(name, _)| *name == suffix).map(|(_, shift)| *shift).ok_or_else(|| {
-            format!("'{suffix}' is no unit: expected K, M, G or T, such as 256M")
-        })?,
+        suffix => UNITS
+            .iter()
+            .find(|(name, _)| *name == suffix)
+            .map(|(_, shift)| *shift)
+            .ok_or_else(|| format!("'{suffix}' is no unit: expected K, M, G or T, such as 256M"))?,
     };
     let number: u64 = digits.parse().map_err(|_| "expected a size, such as 256M or 2G".to_owned())?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes <= 1 << 40);
@@ -281,13 +283,6 @@ pub fn parse() -> Result<CommandLine, clap::Error> {
     CommandLine::try_parse()
 }
 
-impl Schedule {
-    /// As it stands in a command line.
-    pub fn flag(policy: Policy) -> String {
-        format!("--schedule {}", Self(policy))
-    }
-}
-
 /// A core's number.
 pub fn core(text: &str) -> Result<u8, String> {
     text.parse::<u8>()
@@ -299,8 +294,11 @@ pub fn core(text: &str) -> Result<u8, String> {
 /// Refuses a file that is there, unless it may be replaced.
 pub fn refuse_existing(path: &std::path::Path, force: bool) -> Result<(), Failure> {
     match !force && path.symlink_metadata().is_ok() {
-        true => Err(Failure::usage(format!("{}: is there already, and traces are not overwritten", path.display()))
-            .advise("give --force to replace it, or another -o")),
+        true => Err(Failure::usage(format!(
+            "{}: is there already, and traces are not overwritten",
+            path.display()
+        ))
+        .advise("give --force to replace it, or another -o")),
         false => Ok(()),
     }
 }

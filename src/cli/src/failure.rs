@@ -72,11 +72,7 @@ impl Failure {
 
     /// The host refused something that was tried on a file: `doing` is a verb phrase, such as `read the guest`.
     pub fn io(path: &Path, doing: &str, error: &io::Error) -> Self {
-        let status = match error.kind() {
-            io::ErrorKind::NotFound => status::NO_SUCH_FILE,
-            _ => status::IO,
-        };
-        Self::new(status, format!("{}: cannot {doing}: {error}", path.display()))
+        Self::new(status_of(error), format!("{}: cannot {doing}: {error}", path.display()))
     }
 
     /// The status to end with.
@@ -116,9 +112,9 @@ impl Display for Failure {
 /// Of the standard output: files are named where they are opened.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
-            _ => Self::new(status::IO, format!("cannot write to the standard output: {error}")),
+        match error.kind() == io::ErrorKind::BrokenPipe {
+            true => Self::ClosedPipe,
+            false => Self::new(status::IO, format!("cannot write to the standard output: {error}")),
         }
     }
 }
@@ -133,18 +129,45 @@ impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         let message = with_sources(&error);
         match &error {
-            TraceError::Io { source, .. } => Self::new(
-                match source.kind() {
-                    io::ErrorKind::NotFound => status::NO_SUCH_FILE,
-                    _ => status::IO,
-                },
-                message,
-            ),
-            TraceError::Exists { .. } => Self::usage(message).advise("give --force to replace it, or another -o"),
+            TraceError::Io { source, .. } => Self::new(status_of(source), message),
+            TraceError::Exists { .. } => {
+                Self::usage(message).advise("give --force to replace it, or another -o")
+            }
             TraceError::Version { .. } => Self::new(status::BAD_DATA, message)
                 .advise("replay it with the version of cantus that recorded it, or record it again"),
             TraceError::Unwritable { .. } | TraceError::Crowded { .. } => Self::new(status::IO, message),
-            _ => Self::new(status::BAD_DATA, message),
+            TraceError::NotATrace { .. }
+            | TraceError::Header { .. }
+            | TraceError::Damaged { .. }
+            | TraceError::Event { .. }
+            | TraceError::Missing { .. }
+            | _ => Self::new(status::BAD_DATA, message),
+        }
+    }
+}
+
+/// The status for what the host says of a file.
+fn status_of(error: &io::Error) -> u8 {
+    match error.kind() == io::ErrorKind::NotFound {
+        true => status::NO_SUCH_FILE,
+        false => status::IO,
+    }
+}
+
+impl From<cantus::Error> for Failure {
+    fn from(error: cantus::Error) -> Self {
+        use cantus::Error;
+        let message = with_sources(&error);
+        match error {
+            Error::File { path, error } => Self::io(&path, "read it", &error),
+            Error::Configuration(_) | Error::Granularity(_) => Self::usage(message),
+            Error::Image(_) | Error::Machine(_) | Error::Incompatible { .. } => {
+                Self::new(status::BAD_DATA, message)
+            }
+            Error::Trace(error) => error.into(),
+            Error::ImageMissing { .. } => {
+                Self::new(status::NO_SUCH_FILE, message).advise("give it with --guest FILE")
+            }
         }
     }
 }

@@ -5,12 +5,14 @@
 
 mod args;
 mod failure;
+mod outcome;
 mod places;
 mod source_text;
 mod stop;
 mod summary;
 mod terminal;
 mod verbs;
+mod verdict;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,13 +34,13 @@ fn main() -> ExitCode {
         Verb::Record(verb) => verb.execute(voice),
         Verb::Replay(verb) => verb.execute(voice),
         Verb::Verify(verb) => verb.execute(voice),
-        Verb::Diff(verb) => verb.execute(voice),
+        // D Verb::Diff(verb) => verb.execute(voice),
         Verb::Dump(verb) => verb.execute(),
         Verb::Info(verb) => verb.execute(),
         Verb::Ls(verb) => verb.execute(),
         Verb::Rm(verb) => verb.execute(voice),
         Verb::Hunt(verb) => verb.execute(voice),
-        Verb::Demo(verb) => verb.execute(voice),
+        // D Verb::Demo(verb) => verb.execute(voice),
         Verb::Completions(verb) => verb.execute(),
         Verb::Man(verb) => verb.execute(),
     };

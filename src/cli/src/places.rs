@@ -90,7 +90,9 @@ impl Places {
             Ok(path) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let message = match fs::read_link(&link) {
-                    Ok(target) => format!("{}: the latest trace, {}, is gone", link.display(), target.display()),
+                    Ok(target) => {
+                        format!("{}: the latest trace, {}, is gone", link.display(), target.display())
+                    }
                     Err(_) => format!("{}: no trace has been recorded yet", link.display()),
                 };
                 Err(Failure::new(status::NO_SUCH_FILE, message)
@@ -115,6 +117,22 @@ impl Places {
         self.folder.join(format!("{HUNTED}{}.{EXTENSION}", unique()))
     }
 
+    /// Removes what hunts left that were killed.
+    pub fn sweep(&self) {
+        let abandoned = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let process =
+                name.strip_prefix(HUNTED).and_then(|rest| rest.split_once('-')).map(|(process, _)| process);
+            process.is_some_and(|process| {
+                process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
+            })
+        };
+        for path in self.entries().iter().filter(|path| abandoned(path)) {
+            // Somebody else may sweep at the same time.
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// Gives a trace that is to be kept a name of its own.
     pub fn keep(&self, unkept: &Path, guest: &str) -> Result<PathBuf, Failure> {
         for name in self.names(guest) {
@@ -126,7 +144,9 @@ impl Places {
                     return Ok(name);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Failure::io(unkept, "keep the trace", &error).with_status(status::IO)),
+                Err(error) => {
+                    return Err(Failure::io(unkept, "keep the trace", &error).with_status(status::IO));
+                }
             }
         }
         Err(Failure::new(status::IO, format!("{}: all names are taken", self.folder.display())))
@@ -172,7 +192,7 @@ impl Places {
             !hidden && path.extension() == Some(OsStr::new(EXTENSION)) && !path.is_dir()
         };
         let mut traces: Vec<PathBuf> = self.entries().into_iter().filter(is_trace).collect();
-        traces.sort_by(|a, b| by_number(a).cmp(&by_number(b)));
+        traces.sort_by_key(|path| by_number(path));
         traces
     }
 
@@ -306,6 +326,18 @@ mod tests {
         });
         assert_eq!(places.traces().len(), 160);
         assert_eq!(fs::read_dir(places.folder()).unwrap().count(), 160);
+    }
+
+    #[test]
+    fn what_killed_hunts_left_is_swept() {
+        let (_folder, places) = folder();
+        let (mine, trace) = (places.unkept(), take(&places, "bank"));
+        create_new(&mine).unwrap();
+        // No process has this number: it is above the largest that Linux gives out.
+        let abandoned = places.folder().join(format!("{HUNTED}4194305-0.cantus"));
+        create_new(&abandoned).unwrap();
+        places.sweep();
+        assert_eq!((mine.exists(), trace.exists(), abandoned.exists()), (true, true, false));
     }
 
     #[test]

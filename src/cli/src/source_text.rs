@@ -47,11 +47,10 @@ impl SourceText {
         }
         // The whole recorded path below the folder first, then ever shorter ends of it.
         let parts: Vec<_> = Path::new(file).iter().filter(|part| *part != "/" && *part != "..").collect();
-        let within = self.folders.iter().flat_map(|folder| {
-            (0..parts.len()).map(move |from| (folder, from))
-        });
+        let within = self.folders.iter().flat_map(|folder| (0..parts.len()).map(move |from| (folder, from)));
         let mut candidates = vec![PathBuf::from(file)];
-        candidates.extend(within.map(|(folder, from)| folder.join(parts[from..].iter().collect::<PathBuf>())));
+        candidates
+            .extend(within.map(|(folder, from)| folder.join(parts[from..].iter().collect::<PathBuf>())));
         candidates.iter().find_map(|path| {
             let facts = fs::metadata(path).ok()?;
             let readable = facts.is_file() && facts.len() <= FILE_BYTES_MAX;

@@ -120,7 +120,10 @@ pub fn incompleteness(trace: &Trace) -> Option<String> {
         )),
         Completeness::Damaged(damage) => {
             let of = damage.core.map_or(String::new(), |core| format!(" of {core}"));
-            Some(format!("chunk {}{of} at offset {} is damaged: {}", damage.chunk, damage.offset, damage.what))
+            Some(format!(
+                "chunk {}{of} at offset {} is damaged: {}",
+                damage.chunk, damage.offset, damage.what
+            ))
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn bytes(number: u64) -> String {
         None => format!("{number} bytes"),
         Some((unit, shift)) => {
             // In tenths, rounded down, without floating point.
-            let tenths = (u128::from(number) * 10 >> shift) as u64;
+            let tenths = ((u128::from(number) * 10) >> shift) as u64;
             match (tenths / 10, tenths % 10) {
                 (whole, 0) => format!("{whole} {unit}"),
                 (whole, _) if whole >= 100 => format!("{whole} {unit}"),

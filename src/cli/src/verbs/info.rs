@@ -133,10 +133,13 @@ impl<'a> Facts<'a> {
         for setting in &schedule.settings {
             line(&printable(&setting.name), &printable(&setting.value))?;
         }
-        line("digests", &match configuration.digest_interval {
-            0 => "at the end".to_owned(),
-            interval => format!("every {} instructions of a core", grouped(interval)),
-        })?;
+        line(
+            "digests",
+            &match configuration.digest_interval {
+                0 => "at the end".to_owned(),
+                interval => format!("every {} instructions of a core", grouped(interval)),
+            },
+        )?;
         match self.reason {
             Some(reason) => line("ended", &printable(&summary::ended(reason, self.exit_status)))?,
             None => line("ended", &"unknown: the recorder was stopped before")?,

@@ -24,7 +24,8 @@ impl Ls {
     pub fn execute(self) -> Result<u8, Failure> {
         let places = Places::from_environment()?;
         let latest = places.latest();
-        let is_latest = |path: &std::path::Path| latest.as_deref().is_some_and(|name| path.file_name() == Some(name));
+        let is_latest =
+            |path: &std::path::Path| latest.as_deref().is_some_and(|name| path.file_name() == Some(name));
         let traces = places.traces();
         let summaries: Vec<Summary> = traces.iter().map(|path| Summary::of(path, is_latest(path))).collect();
         let mut out = terminal::out();
@@ -40,7 +41,7 @@ impl Ls {
 
 fn table(out: &mut Out, summaries: &[Summary]) -> Result<(), Failure> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["", "trace", "guest", "cores", "instructions", "size", "ended"]);
     for summary in summaries {
         let unknown = || "?".to_owned();

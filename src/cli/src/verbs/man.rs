@@ -24,10 +24,9 @@ impl Man {
             None => command,
             Some(verb) => {
                 let found = command.get_subcommands().find(|found| found.get_name() == verb).cloned();
-                let found = found.ok_or_else(|| {
+                found.ok_or_else(|| {
                     Failure::usage(format!("'{verb}' is no verb")).advise("`cantus --help` lists the verbs")
-                })?;
-                found.name(format!("cantus-{verb}"))
+                })?
             }
         };
         let mut out = terminal::out();

@@ -60,11 +60,10 @@ fn refuse_other_files(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     match Trace::open_unverified(path) {
-        Err(TraceError::NotATrace { .. } | TraceError::Io { .. }) => Err(Failure::new(
-            status::BAD_DATA,
-            format!("{}: not a trace, and not removed", path.display()),
-        )
-        .advise("give --force to remove it all the same")),
+        Err(TraceError::NotATrace { .. } | TraceError::Io { .. }) => {
+            Err(Failure::new(status::BAD_DATA, format!("{}: not a trace, and not removed", path.display()))
+                .advise("give --force to remove it all the same"))
+        }
         // A damaged trace is one, too.
         Ok(_) | Err(_) => Ok(()),
     }
