@@ -1,6 +1,9 @@
 //! read(write(t)) == t, however the events were cut into chunks and whoever wrote them.
 
-#![allow(clippy::disallowed_methods, reason = "cores of a recording append from the threads of their workers")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cores of a recording append from the threads of their workers"
+)]
 
 mod samples;
 

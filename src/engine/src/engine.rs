@@ -1,7 +1,7 @@
 //! Workers that run cores.
 
 use crate::bus::Bus;
-use crate::port::{Access, Window};
+use crate::port::Window;
 use crate::scheduler::{Back, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
@@ -252,14 +252,6 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 memory_written: false,
             };
             if B::LIVE {
-                while let Some((device, bytes)) = self.outside.take_input(id) {
-                    self.boundary.input(window.lane, core.position, device, &bytes);
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
-                }
                 let live = self.outside.lines(id);
                 core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
                 if core.position >= limit {
@@ -275,15 +267,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
+                    window.input(core, device, &bytes);
                     continue;
                 }
                 Next::End => return Turn::Over,
             };
+            if B::LIVE
+                && let Some((device, bytes)) = self.outside.take_input(id)
+            {
+                let position = core.position;
+                window.input(core, device, &bytes);
+                // Behind the order edges of the devices that it reached.
+                self.boundary.input(window.lane, position, device, &bytes);
+                continue;
+            }
             if std::mem::take(asleep) && !core.hart.wfi_wakes() {
                 *asleep = true;
                 return Turn::Asleep;

@@ -341,6 +341,7 @@ mod tests {
 
     const BASE: u64 = 0x8000_0000;
 
+    #[allow(clippy::single_range_in_vec_init, reason = "one overlay")]
     fn ram() -> Ram {
         Ram::new(Gpa(BASE), 64 * PAGE_SIZE, vec![BASE + 0x5000..BASE + 0x5008]).expect("memory")
     }
