@@ -113,7 +113,8 @@ impl Demo {
 
         chapter(&mut out, 4, "Go on")?;
         let [good, bad] = [good, bad].map(|path| {
-            path.file_stem().map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
+            path.file_stem()
+                .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
         });
         writeln!(out, "  cantus replay {bad}\n  cantus verify {bad}\n  cantus diff {good} {bad}")?;
         writeln!(out, "  cantus dump {bad} --normalised\n  cantus info {bad}\n  cantus rm {good} {bad}")?;
