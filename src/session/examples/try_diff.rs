@@ -1,16 +1,30 @@
-//! Bring-up: records until one passes and one fails, and compares.
+//! Bring-up: hunts, narrows and compares.
 use cantus::*;
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let guest = Guest::open(&a[1]).unwrap();
-    let (mut pass, mut fail) = (false, false);
-    for seed in 0..500 {
-        let options = Options { cores: 2, workers: 1, seed, policy: Policy::Random { slice_max: 2000 }, digest_interval: 10_000, ..Options::default() };
+    for run in 0..500 {
+        let (policy, seed) = hunt::schedule(0, run, 100_000);
+        let options = Options {
+            cores: 2,
+            workers: 1,
+            seed,
+            policy,
+            digest_interval: 10_000,
+            steps_max: Some(20_000_000),
+            ..Options::default()
+        };
         let recorded = record(&guest, &options, "/tmp/d.cantus", true).unwrap();
-        let (flag, to) = if recorded.outcome == Outcome::Exit(0) { (&mut pass, "/tmp/pass.cantus") } else { (&mut fail, "/tmp/fail.cantus") };
-        *flag = true;
-        std::fs::rename("/tmp/d.cantus", to).unwrap();
-        if pass && fail { break; }
+        if hunt::is_failure(recorded.outcome) {
+            println!("run {run} failed: {:?} {policy:?}", recorded.outcome);
+            if let Some(n) =
+                hunt::narrow(&guest, &options, "/tmp/pass.cantus".as_ref(), "/tmp/fail.cantus".as_ref())
+                    .unwrap()
+            {
+                println!("choices {} runs {}", n.choices, n.runs);
+                println!("{}", diff("/tmp/pass.cantus", "/tmp/fail.cantus").unwrap());
+                break;
+            }
+        }
     }
-    println!("{}", diff("/tmp/pass.cantus", "/tmp/fail.cantus").unwrap());
 }

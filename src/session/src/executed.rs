@@ -48,8 +48,7 @@ impl Executed {
 
     /// Executes it under an observer, until that has seen enough.
     fn watch<O: Observer + 'static>(&self, observer: &Arc<O>, enough: Interrupt) -> Result<(), Trouble> {
-        let options =
-            ReplayOptions { workers: self.workers, interrupt: enough, ..ReplayOptions::default() };
+        let options = ReplayOptions { workers: self.workers, interrupt: enough, ..ReplayOptions::default() };
         let observed = |core, inner| Watch { core, inner, observer: observer.clone() };
         self.opened.start(&options, observed)?;
         Ok(())
@@ -155,7 +154,8 @@ impl Replays for Executed {
     }
 
     fn accesses(&mut self, stretch: Stretch) -> Result<Vec<Access>, Trouble> {
-        let seen = self.look(&[stretch], |accesses: &mut Vec<Access>, shown| accesses.extend(accesses_of(shown)))?;
+        let seen =
+            self.look(&[stretch], |accesses: &mut Vec<Access>, shown| accesses.extend(accesses_of(shown)))?;
         Ok(seen.into_iter().flatten().collect())
     }
 
@@ -187,8 +187,7 @@ impl Replays for Executed {
         seen.sort_by_key(|write| std::cmp::Reverse(write.order));
         for write in seen.into_iter().filter(|write| write.order < over) {
             let core = CoreId(write.core as u8);
-            let stretch =
-                Stretch { core, from: Position(write.position), to: Position(write.position + 1) };
+            let stretch = Stretch { core, from: Position(write.position), to: Position(write.position + 1) };
             let stores = self.accesses(stretch)?;
             let stored = stores.iter().find(|access| {
                 access.kind == AccessKind::Store && overlaps(access.address, u64::from(access.bytes))
@@ -293,7 +292,8 @@ fn accesses_of(shown: &Shown<'_>) -> Vec<Access> {
     let held = |width: Width| after.ram.load(address, width);
     match class {
         Class::Load(width) | Class::LoadReserved(width) => {
-            let value = if op.rd == 0 && !op.code.is_floating() && after.ram.is_plain(address, width.bytes()) {
+            let value = if op.rd == 0 && !op.code.is_floating() && after.ram.is_plain(address, width.bytes())
+            {
                 held(width)
             } else {
                 loaded

@@ -7,6 +7,7 @@ mod diff;
 mod error;
 mod executed;
 mod guest;
+pub mod hunt;
 mod machine;
 mod options;
 mod record;

@@ -96,13 +96,7 @@ impl<P: Port, O: Observer> Port for Gate<'_, P, O> {
         Ok(value)
     }
 
-    fn device_store(
-        &mut self,
-        position: u64,
-        address: Gpa,
-        width: Width,
-        value: u64,
-    ) -> Result<(), Refusal> {
+    fn device_store(&mut self, position: u64, address: Gpa, width: Width, value: u64) -> Result<(), Refusal> {
         self.port.device_store(position, address, width, value)?;
         if let Some(touches) = &mut self.touches {
             touches.push(Touch::DeviceStore(address, width, value));
