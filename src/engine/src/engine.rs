@@ -2,6 +2,7 @@
 
 use crate::bus::Bus;
 use crate::port::Window;
+use crate::schedule::Schedule;
 use crate::scheduler::{Back, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
@@ -21,6 +22,9 @@ pub struct Configuration {
     pub policy: Policy,
     /// Varies the policy's random choices.
     pub seed: u64,
+    /// After so many choices of the policy, cores run in turn. Between two numbers of choices next to each other, one of
+    /// which shows a bug, lies the choice that matters.
+    pub choices_max: u64,
     /// The run ends when a core has completed so many steps.
     pub steps_max: Option<u64>,
 }
@@ -97,8 +101,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     ) -> Self {
         assert!(!cores.is_empty() && configuration.workers > 0, "a machine has a core and a worker");
         let clock = Clock::new(configuration.clock, cores.len());
-        let Configuration { policy, seed, .. } = configuration;
-        let outside = Outside::new(cores.len(), clock, policy, seed, safepoints, console);
+        let Configuration { policy, seed, choices_max, .. } = configuration;
+        let schedule = Schedule::new(policy, seed, choices_max, cores.len());
+        let outside = Outside::new(cores.len(), clock, schedule, safepoints, console);
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {

@@ -70,6 +70,7 @@ impl Options {
             clock: self.clock,
             policy: self.policy,
             seed: self.seed,
+            choices_max: self.choices_max,
             steps_max: self.steps_max,
         }
     }

@@ -17,7 +17,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 60
 
 static OWN_PAGE volatile uint32_t lock;
 
