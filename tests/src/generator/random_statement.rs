@@ -13,9 +13,8 @@ const AMOS_W: [Opcode; 9] =
     [AmoswapW, AmoaddW, AmoxorW, AmoandW, AmoorW, AmominW, AmomaxW, AmominuW, AmomaxuW];
 const AMOS_D: [Opcode; 9] =
     [AmoswapD, AmoaddD, AmoxorD, AmoandD, AmoorD, AmominD, AmomaxD, AmominuD, AmomaxuD];
-const ALU: [Opcode; 18] = [
-    Add, Sub, Xor, Mul, Mulhu, Mulhsu, Div, Remu, Sll, Sra, Sltu, Rol, Max, Min, Andn, Sh2add, Addw, Divuw,
-];
+const ALU: [Opcode; 18] =
+    [Add, Sub, Xor, Mul, Mulhu, Mulhsu, Div, Remu, Sll, Sra, Sltu, Rol, Max, Min, Andn, Sh2add, Addw, Divuw];
 const FLOAT: [Opcode; 21] = [
     FaddD, FsubD, FmulD, FdivD, FsqrtD, FmaddD, FmsubD, FnmaddD, FnmsubD, FmaddS, FaddS, FmulS, FdivS, FminD,
     FmaxD, FcvtSD, FcvtDS, FcvtDL, FcvtLD, FltD, FcvtWD,
@@ -23,7 +22,13 @@ const FLOAT: [Opcode; 21] = [
 /// What an entry of the window for data may say.
 const DATA_FLAGS: [u8; 7] = [
     // D A and R W X V.
-    0b1100_0111, 0b0100_0111, 0b0000_0111, 0b0100_0011, 0b0000_0011, 0b1000_0111, 0b0000_0000,
+    0b1100_0111,
+    0b0100_0111,
+    0b0000_0111,
+    0b0100_0011,
+    0b0000_0011,
+    0b1000_0111,
+    0b0000_0000,
 ];
 
 /// The style of a program: what there is more of, and where.
@@ -45,8 +50,9 @@ struct Style {
 pub(super) fn program(random: &mut Random, size: Size) -> Program {
     let paging = *random.pick(&[Paging::Bare, Paging::Sv39, Paging::Sv39, Paging::Sv48]);
     // As often few cores as many.
-    let cores = if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
-    let spots = random.between(1, 12);
+    let cores =
+        if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
+    let spots = *random.pick(&[1, 2, 3, 3, 5, 12]);
     let style = Style {
         paging,
         cores,
@@ -55,7 +61,7 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
         maps: paging != Paging::Bare && random.one_in(2),
         patches: random.one_in(2),
         interrupts: random.one_in(2),
-        times_max: if random.one_in(8) { 120 } else { 16 },
+        times_max: *random.pick(&[4, 16, 16, 64, 150]),
     };
     let cores = (0..cores)
         .map(|_| {
@@ -77,10 +83,10 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
 fn spot(random: &mut Random) -> u16 {
     let page = random.below(SHARED_PAGES) * 4096;
     let line = random.below(64) * 64;
-    let offset = match random.below(6) {
+    let offset = match random.below(7) {
         0 => line + 64 - random.between(1, 8),
-        1 => 4096 - random.between(1, 8),
-        2 => line + random.below(64),
+        1 | 2 => 4096 - random.between(1, 8),
+        3 => line + random.below(64),
         _ => line + random.below(8) * 8,
     };
     (page + offset).min(SHARED_PAGES * 4096 - 16) as u16
