@@ -104,7 +104,7 @@ impl Recorder {
     ) -> Result<Extent, Blocked> {
         let order = &mut lane.order;
         if order.split.permits(page, line, right) {
-            if order.split.is_calm(page) && self.ownership.merge(lane.id, page, &mut order.after) {
+            if order.split.is_calm(page) && self.ownership.merge(lane.id, position, page, &mut order.after) {
                 lane.note_edges(position);
                 return Ok(Extent::Page);
             }

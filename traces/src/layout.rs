@@ -9,7 +9,7 @@ use crate::{
     CoreId, Position, TraceError, blocks,
     footer::FooterBlock,
     frame::{self, CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, TRAILER_BYTES},
-    limits::{CHUNK_BYTES_MAX, POSITION_MAX},
+    limits::{CHUNK_BYTES_MAX, CHUNKS_MAX, POSITION_MAX},
     source::Source,
 };
 
@@ -264,7 +264,7 @@ fn read_chunk(source: &Source, offset: u64, end: u64, bytes: &mut Vec<u8>) -> Re
 fn walk(source: &Source, begin: u64, cores: usize) -> Result<Found, TraceError> {
     let mut found = Found { chunks: Vec::new(), damages: Vec::new(), footer: None, lost: false, end: begin };
     let mut bytes = Vec::new();
-    for number in 0.. {
+    for number in 0..CHUNKS_MAX {
         let offset = found.end;
         let unknown = |what| Damage { chunk: number, offset, kind: None, core: None, what };
         let (header, damage) = match read_chunk(source, offset, source.bytes, &mut bytes)? {

@@ -16,7 +16,7 @@ use crate::replays::{Replays, Stretch, Trouble};
 use crate::site::{Site, Sites};
 
 /// How many events are looked up in one execution of the trace.
-const BATCH: usize = 1 << 16;
+const BATCH: usize = 1 << 12;
 
 /// Which events.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +159,7 @@ impl Display for Dumped {
 }
 
 /// Hands the selected events of a trace to `take`, one after the other. With `places`, each says where in the code it
-/// is, which costs an execution of the trace for every 65,536 events.
+/// is, which costs an execution of the trace for every 4,096 events.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! Workers that run cores.
 
 use crate::bus::Bus;
-use crate::port::{Access, Window};
+use crate::port::Window;
+use crate::schedule::Schedule;
 use crate::scheduler::{Back, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
@@ -21,6 +22,9 @@ pub struct Configuration {
     pub policy: Policy,
     /// Varies the policy's random choices.
     pub seed: u64,
+    /// After so many choices of the policy, cores run in turn. Between two numbers of choices next to each other, one of
+    /// which shows a bug, lies the choice that matters.
+    pub choices_max: u64,
     /// The run ends when a core has completed so many steps.
     pub steps_max: Option<u64>,
 }
@@ -97,8 +101,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     ) -> Self {
         assert!(!cores.is_empty() && configuration.workers > 0, "a machine has a core and a worker");
         let clock = Clock::new(configuration.clock, cores.len());
-        let Configuration { policy, seed, .. } = configuration;
-        let outside = Outside::new(cores.len(), clock, policy, seed, safepoints, console);
+        let Configuration { policy, seed, choices_max, .. } = configuration;
+        let schedule = Schedule::new(policy, seed, choices_max, cores.len());
+        let outside = Outside::new(cores.len(), clock, schedule, safepoints, console);
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {
@@ -252,14 +257,6 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 memory_written: false,
             };
             if B::LIVE {
-                while let Some((device, bytes)) = self.outside.take_input(id) {
-                    self.boundary.input(window.lane, core.position, device, &bytes);
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
-                }
                 let live = self.outside.lines(id);
                 core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
                 if core.position >= limit {
@@ -275,15 +272,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
+                    window.input(core, device, &bytes);
                     continue;
                 }
                 Next::End => return Turn::Over,
             };
+            if B::LIVE
+                && let Some((device, bytes)) = self.outside.take_input(id)
+            {
+                let position = core.position;
+                window.input(core, device, &bytes);
+                // Behind the order edges of the devices that it reached.
+                self.boundary.input(window.lane, position, device, &bytes);
+                continue;
+            }
             if std::mem::take(asleep) && !core.hart.wfi_wakes() {
                 *asleep = true;
                 return Turn::Asleep;

@@ -51,4 +51,7 @@ pub enum Error {
         /// The image's name.
         image: String,
     },
+    /// Two traces cannot be compared.
+    #[error("{0}")]
+    Diff(String),
 }

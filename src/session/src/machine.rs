@@ -4,9 +4,8 @@ use crate::{Error, Guest, Options};
 use cantus_engine::{Bus, Configuration};
 use cantus_interp::{Core, Interp};
 use cantus_machine::{Granularity, GuestImage, Machine, MachineConfig};
-use cantus_isa::address::PAGE_SIZE;
 use cantus_memory::Tlb;
-use cantus_traces::{ContentDigest, CoreId, DeviceId, DigestHasher};
+use cantus_traces::{ContentDigest, CoreId};
 use cantus_transactions::Safepoints;
 use std::sync::Arc;
 
@@ -51,14 +50,10 @@ impl Setup {
         self.machine.board().clone()
     }
 
-    pub(crate) fn console(&self) -> DeviceId {
-        self.machine.board().console()
-    }
-
     /// Takes the digest of memory and devices while no core runs.
     pub(crate) fn memory_digest(&self) -> Box<dyn Fn() -> ContentDigest + Send + Sync> {
         let machine = self.machine.clone();
-        Box::new(move || digest(&machine))
+        Box::new(move || machine.digest(&[]))
     }
 
     pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {
@@ -75,26 +70,8 @@ impl Options {
             clock: self.clock,
             policy: self.policy,
             seed: self.seed,
+            choices_max: self.choices_max,
             steps_max: self.steps_max,
         }
     }
-}
-
-/// The digest of a machine's memory and devices, while no core runs: of every page that is not all zeros its number
-/// (eight bytes, little-endian) and its bytes, ascending; then the devices' state.
-fn digest(machine: &Machine) -> ContentDigest {
-    let ram = machine.ram();
-    let mut hasher = DigestHasher::new();
-    let mut bytes = [0; PAGE_SIZE as usize];
-    for page in ram.written_pages() {
-        ram.read(ram.address(page), &mut bytes);
-        if bytes.iter().any(|&byte| byte != 0) {
-            hasher.update(&u64::from(page.0).to_le_bytes());
-            hasher.update(&bytes);
-        }
-    }
-    let mut devices = Vec::new();
-    machine.board().write_state(&mut devices);
-    hasher.update(&devices);
-    hasher.content_digest()
 }

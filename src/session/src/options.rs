@@ -20,6 +20,9 @@ pub struct Options {
     pub policy: Policy,
     /// Varies the schedule. With one worker, the virtual clock and no input, the same seed gives the same run.
     pub seed: u64,
+    /// After so many choices of the policy, cores run in turn. No limit by default. Two recordings of one seed that
+    /// differ by one in this have the same beginning, up to that choice.
+    pub choices_max: u64,
     /// Ends the run when a core has completed so many steps. No limit by default.
     pub steps_max: Option<u64>,
     /// Every how many of its steps a core's digest is recorded. One million by default; 0 means at the end only.
@@ -47,6 +50,7 @@ impl Default for Options {
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
             seed: 0,
+            choices_max: u64::MAX,
             steps_max: None,
             digest_interval: 1_000_000,
             embed_images: true,

@@ -127,9 +127,10 @@ fn header(guest: &Guest, options: &Options) -> Header {
 fn host_facts() -> HostFacts {
     let line = |path: &str, key: &str| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let found = text.lines().find(|line| line.starts_with(key)).map(|line| {
-            line.split_once(':').map_or(line, |(_, value)| value).trim().to_owned()
-        });
+        let found = text
+            .lines()
+            .find(|line| line.starts_with(key))
+            .map(|line| line.split_once(':').map_or(line, |(_, value)| value).trim().to_owned());
         found.unwrap_or_default()
     };
     HostFacts {

@@ -152,18 +152,12 @@ impl Done {
     pub(crate) fn finish(self, opened: &Opened) -> Replayed {
         let Ended { outcome, boundary, cores } = self.ended;
         let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
-        let stuck = match outcome {
-            Outcome::Stuck(core) => {
-                let at = &cores[core.index()].core;
-                Some(Divergence {
-                    core,
-                    position: Position(at.position),
-                    pc: Some(at.hart.pc),
-                    agreed: Position(0),
-                    cause: Cause::Stuck,
-                })
-            }
-            _ => None,
+        let stuck = if let Outcome::Stuck(core) = outcome {
+            let at = &cores[core.index()].core;
+            let (position, pc) = (Position(at.position), Some(at.hart.pc));
+            Some(Divergence { core, position, pc, agreed: Position(0), cause: Cause::Stuck })
+        } else {
+            None
         };
         let mut differing = boundary.differing_cuts();
         let reports: Vec<Report> =

@@ -3,11 +3,12 @@
 //! Locks: a page's lock, then a core's mailbox; nobody waits for another core while holding either (ORD-5).
 
 use super::granule_state::GranuleState;
-use super::sync::{AtomicU64, Mutex, OnceLock, Ordering};
+use super::sync::{AtomicU64, Mutex, OnceLock, Ordering, PAGES_IN_LEAF};
 use super::{CoreSet, Safepoints};
 use cantus_memory::{Granule, LINES_IN_PAGE, PageIndex, Right};
 use cantus_traces::CoreId;
 use crossbeam::utils::CachePadded;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// "After `core` has completed `position` steps."
@@ -104,8 +105,6 @@ impl Page {
     }
 }
 
-/// Pages are made when first asked for, so many at a time.
-const PAGES_IN_LEAF: usize = 256;
 type Leaf = Box<[Mutex<Page>]>;
 
 /// The grants of all cores on all granules.
@@ -162,7 +161,7 @@ impl Ownership {
         let others = state.in_the_way(core, right);
         self.displace(state, others, granule, right, Some(core))?;
         let entered = after.len();
-        state.enter(core, right, after);
+        state.enter(core, position, right, after);
         let handed_over = after[entered..].iter().any(|edge| edge.core != core);
         if !split && handed_over && entry.transferred(line, position) && right == Right::Write {
             return Ok(self.split(&mut entry, core, page, line));
@@ -203,16 +202,18 @@ impl Ownership {
     /// nobody can take a line from it.
     fn split(&self, page: &mut Page, core: CoreId, index: PageIndex, line: u8) -> Granule {
         page.evidence = 0;
-        page.shape = Shape::Lines(Box::new(std::array::from_fn(|_| GranuleState::exclusive(core))));
+        if let Shape::Whole(state) = &page.shape {
+            page.shape = Shape::Lines(Box::new(std::array::from_fn(|_| state.clone())));
+        }
         let whole = Granule { page: index, line: None };
         self.cores[core.index()].mailbox.lock().revoked.push(Revoked { granule: whole, keep_read: false });
         self.safepoints.raise(core);
         Granule { page: index, line: Some(line) }
     }
 
-    /// Tries to make a split page whole again, in the hands of `core`: it can be where every other holder of any of its
-    /// lines is parked. Appends whom `core` then comes after.
-    pub fn merge(&self, core: CoreId, page: PageIndex, after: &mut Vec<Edge>) -> bool {
+    /// Tries to make a split page whole again, in the hands of `core`, at `position`: it can be where every other holder
+    /// of any of its lines is parked. Appends whom `core` then comes after.
+    pub fn merge(&self, core: CoreId, position: u64, page: PageIndex, after: &mut Vec<Edge>) -> bool {
         let mut entry = self.page(page).lock();
         let Shape::Lines(states) = &mut entry.shape else { return false };
         for (line, state) in states.iter_mut().enumerate() {
@@ -222,8 +223,16 @@ impl Ownership {
                 return false;
             }
         }
-        states.iter_mut().for_each(|state| state.enter(core, Right::Write, after));
-        entry.shape = Shape::Whole(GranuleState::exclusive(core));
+        let entered = after.len();
+        states.iter_mut().for_each(|state| state.enter(core, position, Right::Write, after));
+        after[entered..].sort_unstable_by_key(|edge| (edge.core, Reverse(edge.position)));
+        let mut before = after.split_off(entered);
+        before.dedup_by_key(|edge| edge.core);
+        after.extend(&before);
+        // What the core has done with the lines counts as well.
+        before.retain(|edge| edge.core != core);
+        before.push(Edge { core, position });
+        entry.shape = Shape::Whole(GranuleState::exclusive(core, position, before));
         entry.evidence = 0;
         true
     }
@@ -278,6 +287,3 @@ impl Ownership {
         self.cores[core.index()].answered.load(Ordering::Acquire)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,7 @@
  */
 #include "cantus.h"
 
-#define TABLES 150
+#define TABLES 40
 #define ENTRIES 6
 
 struct table {
@@ -60,7 +60,7 @@ void main(unsigned hart) {
     uint64_t random = random_seed(hart);
     all_harts_barrier();
     for (unsigned table = 0; table < TABLES; table++) {
-        think(random_next(&random) % 128);
+        think(random_next(&random) % 1024);
         struct table *found = get(table);
         for (unsigned index = 0; index < ENTRIES; index++) {
             uint32_t seen = found->entries[index];

@@ -20,7 +20,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 50
 #define THINGS 1000
 
 struct drawer {
@@ -84,7 +84,7 @@ void main(unsigned hart) {
         drawers[0].things = drawers[1].things = THINGS;
     all_harts_barrier();
     for (unsigned round = 0; round < ROUNDS; round++) {
-        think(random_next(&random) % 256);
+        think(random_next(&random) % 1024);
         move(hart, hart % 2, 1 - hart % 2);
     }
     all_harts_barrier();

@@ -13,7 +13,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 100
 
 static OWN_PAGE volatile uint64_t counter;
 
@@ -29,7 +29,7 @@ void main(unsigned hart) {
     uint64_t random = random_seed(hart);
     all_harts_barrier();
     for (unsigned round = 0; round < ROUNDS; round++) {
-        think(random_next(&random) % 128);
+        think(random_next(&random) % 512);
         add_one();
     }
     all_harts_barrier();

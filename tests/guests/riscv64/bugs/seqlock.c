@@ -20,7 +20,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 150
 #define WORDS 4
 
 static OWN_PAGE volatile uint64_t sequence;

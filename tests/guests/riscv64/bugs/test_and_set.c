@@ -17,7 +17,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 150
 
 static OWN_PAGE volatile uint32_t lock;
 

@@ -1,0 +1,119 @@
+//! What is said to people: styles, progress, units.
+//!
+//! Results go to the standard output, everything else to the standard error. Colours and progress are shown on terminals
+//! only; colours not where `NO_COLOR` is set.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
+
+use anstream::AutoStream;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use owo_colors::{OwoColorize, Style};
+use serde::Serialize;
+
+use crate::args::General;
+use crate::failure::Failure;
+
+/// How results are written.
+pub type Out = BufWriter<AutoStream<io::Stdout>>;
+
+/// The standard output, for results.
+pub fn out() -> Out {
+    BufWriter::new(anstream::stdout())
+}
+
+/// How much is said beside results.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    quiet: bool,
+}
+
+impl Voice {
+    /// As the flags say.
+    pub fn new(general: General) -> Self {
+        Self { quiet: general.quiet }
+    }
+
+    /// Says something that is no result.
+    pub fn say(self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            // Nobody may be there to be told; that is no reason to end.
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    /// Shows that something is going on, if somebody watches.
+    pub fn progress(self, doing: &str) -> ProgressBar {
+        let watched = !self.quiet && io::stderr().is_terminal();
+        let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(doing.to_owned());
+        if watched {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        bar
+    }
+}
+
+/// Tells why a verb ended early.
+pub fn tell(failure: &Failure) {
+    if let Failure::Told { .. } = failure {
+        let _ = writeln!(anstream::stderr(), "{} {failure}", "cantus:".style(bad()));
+    }
+}
+
+/// Writes a value as JSON, for people who read it too.
+pub fn json(out: &mut impl Write, value: &impl Serialize) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// What is as it should be.
+pub fn good() -> Style {
+    Style::new().green().bold()
+}
+
+/// What is not.
+pub fn bad() -> Style {
+    Style::new().red().bold()
+}
+
+/// What to look at.
+pub fn strong() -> Style {
+    Style::new().bold()
+}
+
+/// A number of bytes in a unit that suits it.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match UNITS.iter().find(|(_, shift)| number >> shift != 0) {
+        None => format!("{number} bytes"),
+        Some((unit, shift)) => {
+            // In tenths, rounded down, without floating point.
+            let tenths = ((u128::from(number) * 10) >> shift) as u64;
+            match (tenths / 10, tenths % 10) {
+                (whole, 0) => format!("{whole} {unit}"),
+                (whole, _) if whole >= 100 => format!("{whole} {unit}"),
+                (whole, tenth) => format!("{whole}.{tenth} {unit}"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_have_a_unit_that_suits_them() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(128 << 20), "128 MiB");
+        assert_eq!(bytes(u64::MAX), "16777215 TiB");
+    }
+}
