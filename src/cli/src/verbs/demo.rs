@@ -53,7 +53,7 @@ impl Demo {
             command_line: vec!["cantus".to_owned(), "demo".to_owned()],
             ..Options::default()
         };
-        let hunter = Hunter { guest: &guest, options, places: &places, only: None };
+        let hunter = Hunter { guest: &guest, options, places: &places, only: None, keep_passing: false };
         let mut out = terminal::out();
 
         chapter(&mut out, 1, "Hunt")?;
@@ -130,34 +130,19 @@ struct Found {
     failed: Attempt,
 }
 
-/// Runs until one fails, and keeps the last one before it that passed.
+/// Runs until one fails that has a sibling which passes.
 fn hunt(hunter: &Hunter<'_>) -> Result<Option<Found>, Failure> {
-    let mut passed: Option<Attempt> = None;
-    let mut failed: Option<(u64, Attempt)> = None;
-    let mut horizon = 0;
-    for number in 0..RUNS {
-        let Some(attempt) = hunter.attempt(number, horizon)? else { break };
-        if horizon == 0 {
-            horizon = attempt.steps.iter().sum::<u64>().max(1);
+    let Some(first) = hunter.attempt(0, 0)? else { return Ok(None) };
+    discard(&first.trace);
+    let horizon = first.steps.iter().sum::<u64>().max(1);
+    for number in 1..RUNS {
+        let Some(failed) = hunter.attempt(number, horizon)? else { break };
+        if !outcome::is_success(failed.outcome)
+            && let Some(passed) = hunter.passing_sibling(&failed)?
+        {
+            return Ok(Some(Found { runs: number + 1, passed, failed }));
         }
-        let place = match outcome::is_success(attempt.outcome) {
-            true => passed.replace(attempt),
-            false if failed.is_none() => {
-                failed = Some((number + 1, attempt));
-                None
-            }
-            false => Some(attempt),
-        };
-        if let Some(attempt) = place {
-            discard(&attempt.trace);
-        }
-        match (passed.take(), failed.take()) {
-            (Some(passed), Some((runs, failed))) => return Ok(Some(Found { runs, passed, failed })),
-            (one, other) => (passed, failed) = (one, other),
-        }
-    }
-    for attempt in passed.into_iter().chain(failed.map(|(_, attempt)| attempt)) {
-        discard(&attempt.trace);
+        discard(&failed.trace);
     }
     Ok(None)
 }

@@ -3,15 +3,19 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use cantus_analyses::dump::{DumpError, Selection, dump};
+use cantus::Executed;
+use cantus_analyses::dump::{DumpError, Places, Selection, dump};
+use cantus_analyses::site::{Sites, no_text};
+use cantus_analyses::symbols::Symbols;
 use cantus_traces::{CoreId, Trace};
 use clap::Args;
 
 use crate::args::{self, PositionRange};
 use crate::failure::{Failure, status, with_sources};
-use crate::places::Places;
+use crate::places;
 use crate::summary;
 use crate::terminal;
+use crate::verbs::replay::ReplayArgs;
 
 /// Print the events of a trace
 ///
@@ -26,9 +30,15 @@ pub struct Dump {
     /// Only events of this core
     #[arg(long, value_name = "N", value_parser = args::core)]
     core: Option<u8>,
-    /// Leave out what may differ between executions that are equal: times, digests, how far other cores had got
+    /// Say with each event where in the code it is, which executes the trace again
+    #[arg(long)]
+    places: bool,
+    /// Leave out what may differ between executions that are equal: times, digests, how far other cores had got. Places
+    /// in the code are named by symbol, as with --places
     #[arg(long)]
     normalised: bool,
+    #[command(flatten)]
+    replay: ReplayArgs,
     /// Print each event as a line of JSON
     #[arg(long)]
     json: bool,
@@ -37,7 +47,7 @@ pub struct Dump {
 impl Dump {
     pub fn execute(self) -> Result<u8, Failure> {
         let (named, range) = self.named()?;
-        let path = Places::from_environment()?.find(named.as_deref())?;
+        let path = places::Places::from_environment()?.find(named.as_deref())?;
         let trace = Trace::open(&path)?;
         if let Some(core) = self.core
             && u16::from(core) >= trace.header().configuration.cores
@@ -54,8 +64,20 @@ impl Dump {
             to: range.and_then(|range| range.to),
             normalised: self.normalised,
         };
+        let mut executed = match self.places || self.normalised {
+            true => {
+                let options = self.replay.options()?;
+                Some(Executed::open(&path, options.guest.as_ref())?.on_workers(options.workers))
+            }
+            false => None,
+        };
+        let symbols = executed.as_ref().map(|executed| Symbols::read(&executed.guest().bytes));
+        let symbols = symbols.and_then(Result::ok).unwrap_or_else(Symbols::none);
+        let places = executed
+            .as_mut()
+            .map(|executed| Places { replays: executed, sites: Sites::new(&symbols, &no_text) });
         let mut out = terminal::out();
-        let dumped = dump(&trace, selection, None, &mut |event| {
+        let dumped = dump(&trace, selection, places, &mut |event| {
             match self.json {
                 true => serde_json::to_writer(&mut out, event)?,
                 false => write!(out, "{event}")?,

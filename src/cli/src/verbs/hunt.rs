@@ -44,6 +44,10 @@ pub struct Hunt {
     /// So many runs at once
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     jobs: u64,
+    /// Keep with each failed run, where there is one, a run that passed and did the same up to one change of priorities:
+    /// `cantus diff` of the two shows where the bug begins. Works with pct schedules on one worker
+    #[arg(long)]
+    keep_passing: bool,
     /// Hunt with this schedule only, under different seeds: fair, random or pct, as for record
     #[arg(long, value_name = "HOW")]
     schedule: Option<Schedule>,
@@ -61,6 +65,9 @@ pub struct Caught {
     pub run: u64,
     /// Its trace.
     pub trace: PathBuf,
+    /// The trace of a run that passed and did the same up to one change of priorities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passing: Option<PathBuf>,
     /// Its schedule's seed.
     pub seed: u64,
     /// Its schedule, as `--schedule` takes it.
@@ -106,6 +113,7 @@ impl Hunt {
             options,
             places: &places,
             only: self.schedule.map(|schedule| schedule.0),
+            keep_passing: self.keep_passing,
         };
         let progress = voice.progress("hunting");
         let game = hunter.hunt(runs, self.jobs, self.until_fail, &progress);
@@ -145,8 +153,17 @@ impl Hunt {
             [] => writeln!(out, "no run failed in {} {plural}", grouped(*runs))?,
             [first, ..] => {
                 writeln!(out, "{} of {} {plural} failed", grouped(caught.len() as u64), grouped(*runs))?;
-                let name = first.trace.file_stem().unwrap_or_default().to_string_lossy();
-                voice.say(format!("replay it, exactly, as often as you like: cantus replay {name}"));
+                let name =
+                    |trace: &PathBuf| trace.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let failed = name(&first.trace);
+                voice.say(format!("replay it, exactly, as often as you like: cantus replay {failed}"));
+                if let Some(passing) = caught.iter().find(|caught| caught.passing.is_some()) {
+                    let (failed, passing) = (name(&passing.trace), passing.passing.as_ref().map(name));
+                    voice.say(format!(
+                        "see where the bug begins: cantus diff {} {failed}",
+                        passing.unwrap_or_default()
+                    ));
+                }
             }
         }
         out.flush()?;
@@ -164,6 +181,8 @@ pub struct Hunter<'a> {
     pub places: &'a Places,
     /// The only schedule, if not all are wanted.
     pub only: Option<Policy>,
+    /// Whether a passing sibling is kept with each failed run.
+    pub keep_passing: bool,
 }
 
 /// What a hunt brought home.
@@ -271,9 +290,26 @@ impl Hunter<'_> {
 
     /// The run with this number, from 0. `None` if it was interrupted.
     pub fn attempt(&self, number: u64, horizon: u64) -> Result<Option<Attempt>, Failure> {
+        self.attempt_under(self.policy(number, horizon), self.options.seed.wrapping_add(number))
+    }
+
+    /// A run that passes and does the same as a failed one up to a change of priorities that the failed one had and it
+    /// has not. Where they part, the bug begins. `None` if there is none: only PCT has such runs, on one worker.
+    pub fn passing_sibling(&self, failed: &Attempt) -> Result<Option<Attempt>, Failure> {
+        let Policy::Pct { depth, horizon } = failed.policy else { return Ok(None) };
+        // The same seed gives the same priorities and the same first change points.
+        for depth in (1..depth).rev() {
+            match self.attempt_under(Policy::Pct { depth, horizon }, failed.seed)? {
+                Some(attempt) if outcome::is_success(attempt.outcome) => return Ok(Some(attempt)),
+                Some(attempt) => discard(&attempt.trace),
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn attempt_under(&self, policy: Policy, seed: u64) -> Result<Option<Attempt>, Failure> {
         let captured = Captured::default();
-        let policy = self.policy(number, horizon);
-        let seed = self.options.seed.wrapping_add(number);
         let options =
             Options { policy, seed, output: Output::Captured(captured.clone()), ..self.options.clone() };
         let trace = self.places.unkept();
@@ -315,11 +351,18 @@ impl Hunter<'_> {
             discard(&attempt.trace);
             return Ok(None);
         }
-        let trace = self.places.keep(&attempt.trace, &self.guest.name)?;
+        let passing = match self.keep_passing {
+            true => self.passing_sibling(&attempt)?,
+            false => None,
+        };
+        let keep = |trace: &PathBuf| self.places.keep(trace, &self.guest.name);
+        let passing = passing.map(|passing| keep(&passing.trace)).transpose()?;
+        let trace = keep(&attempt.trace)?;
         record::latest(self.places, &trace);
         Ok(Some(Caught {
             run: number + 1,
             trace,
+            passing,
             seed: attempt.seed,
             schedule: Schedule(attempt.policy).to_string(),
             outcome: outcome::Facts::new(attempt.outcome, &attempt.steps, &attempt.console),
