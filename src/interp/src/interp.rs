@@ -11,11 +11,10 @@ use crate::block::Blocks;
 use crate::reach::{CodeExtent, Mode, Reach, Stop};
 use crate::step::Step;
 use crate::{Core, Executor, Exit, Port};
-use cantus_isa::riscv::hart::Privilege;
 use cantus_isa::riscv::meaning::{Flow, execute};
 use cantus_isa::riscv::op::{Op, Opcode};
 use cantus_isa::riscv::trap::{Before, Exception, Trap};
-use cantus_isa::riscv::{decode, length};
+use cantus_isa::riscv::{Hart, decode, length};
 use cantus_isa::{Gva, Width, address::PAGE_SIZE};
 
 /// The interpreter of one core. Its blocks belong to that core's RAM and TLB: another core needs another interpreter; after
@@ -62,14 +61,14 @@ impl Default for Interp {
 impl Interp {
     /// An interpreter that has decoded nothing yet.
     pub fn new() -> Self {
-        let mode = Mode { index: 0, privilege: Privilege::Machine };
+        let hart = Hart::new(0);
         Self {
             context: Context {
                 limit: 0,
                 trap: Trap::new(Exception::IllegalInstruction, 0),
                 exit: None,
-                code: mode,
-                data: mode,
+                code: Mode::code(&hart),
+                data: Mode::data(&hart),
                 blocks: Blocks::new(),
                 single: (Op::of(Opcode::Addi), [0; 2]),
             },
@@ -83,12 +82,12 @@ impl Context {
         self.data = Mode::data(&core.hart);
     }
 
-    /// The code at `pc`, where no fast entry has it.
+    /// The code at `pc`, where no block is known to be current.
     #[cold]
     #[inline(never)]
     fn fetch<P: Port>(&mut self, core: &mut Core, port: &mut P) -> Result<Code, Stop> {
         let pc = core.hart.pc;
-        let mut reach = Reach { core, port, context: self, block: pc, index: 0 };
+        let mut reach = Reach { core, port, context: self, index: 0 };
         let code = reach.code(pc)?;
         let line = match code.extent {
             CodeExtent::Page => Some(false),
@@ -98,11 +97,8 @@ impl Context {
         if let Some(line) = line {
             let Core { ram, tlb, code_epoch, .. } = &mut *reach.core;
             if let Some(block) = reach.context.blocks.find(ram, tlb, code.address, *code_epoch, line) {
-                return Ok(Code {
-                    ops: block.ops.as_ptr(),
-                    starts: block.starts.as_ptr(),
-                    length: block.ops.len(),
-                });
+                let (ops, starts) = (block.ops.as_ptr(), block.starts.as_ptr());
+                return Ok(Code { ops, starts, length: block.ops.len() });
             }
         }
         // An instruction on its own: it is illegal, or straddles pages or lines, or protection changes in its page.

@@ -13,11 +13,15 @@
 
 use crate::interp::Context;
 use crate::{Blocked, Core, Exit, Extent, Port, Refusal};
+use cantus_isa::riscv::csr::mstatus::SUM;
 use cantus_isa::riscv::hart::{Hart, Privilege, Reservation};
 use cantus_isa::riscv::pmp::Permissions;
 use cantus_isa::riscv::trap::{Exception, Trap};
 use cantus_isa::riscv::walk::{Access, Walk};
-use cantus_isa::{Gpa, Gva, Width, address::PAGE_SIZE};
+use cantus_isa::{
+    Gpa, Gva, Width,
+    address::{PAGE_SHIFT, PAGE_SIZE},
+};
 use cantus_memory::{LINE_SIZE, Right, Rights, Translation};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -41,33 +45,36 @@ impl From<Blocked> for Stop {
 /// Under which rules an access is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mode {
-    /// Which translations the TLB is asked for: 0 for M-mode, 1 and 2 for S-mode without and with SUM, 3 for U-mode. Without
-    /// translation they are kept apart, too, because protection is not the same.
+    /// Which translations the TLB is asked for. Loads and stores: 0 for M-mode, 1 and 2 for S-mode without and with SUM, 3
+    /// for U-mode. Fetches: 4, 5 and 6 for M-, S- and U-mode; they have translations of their own, so that no load or
+    /// store ever takes away the one that the running block was fetched by. Without translation levels are kept apart,
+    /// too, because protection is not the same.
     pub index: usize,
     /// The level.
     pub privilege: Privilege,
 }
 
 impl Mode {
-    fn new(hart: &Hart, privilege: Privilege) -> Self {
+    /// That of fetches.
+    pub fn code(hart: &Hart) -> Self {
+        let privilege = hart.privilege;
         let index = match privilege {
-            Privilege::Machine => 0,
-            Privilege::Supervisor => {
-                1 + usize::from(hart.mstatus & cantus_isa::riscv::csr::mstatus::SUM != 0)
-            }
-            Privilege::User => 3,
+            Privilege::Machine => 4,
+            Privilege::Supervisor => 5,
+            Privilege::User => 6,
         };
         Self { index, privilege }
     }
 
-    /// That of fetches.
-    pub fn code(hart: &Hart) -> Self {
-        Self::new(hart, hart.privilege)
-    }
-
     /// That of loads and stores.
     pub fn data(hart: &Hart) -> Self {
-        Self::new(hart, hart.data_privilege())
+        let privilege = hart.data_privilege();
+        let index = match privilege {
+            Privilege::Machine => 0,
+            Privilege::Supervisor => 1 + usize::from(hart.mstatus & SUM != 0),
+            Privilege::User => 3,
+        };
+        Self { index, privilege }
     }
 }
 
@@ -86,8 +93,6 @@ pub(crate) struct Reach<'a, P> {
     pub core: &'a mut Core,
     pub port: &'a mut P,
     pub context: &'a mut Context,
-    /// Address of the block that the step's instruction is in.
-    pub block: u64,
     /// The instruction's place in the block.
     pub index: usize,
 }
@@ -166,16 +171,15 @@ impl<P: Port> Reach<'_, P> {
                     let translation = Translation {
                         page,
                         rights: rights(permissions, protection.unwrap_or(Permissions::ALL)),
-                        shift: shift as u8,
+                        shift: shift.max(PAGE_SHIFT) as u8,
                         uniform: protection.is_some(),
                     };
-                    let (code, block) = (self.context.code.index, Gva(self.block));
-                    let before = self.core.tlb.translation(code, block);
-                    self.core.tlb.fill(position, mode.index, Gva(address), translation);
-                    if self.core.tlb.translation(code, block) != before {
-                        // The next instruction of the block has to be fetched by another walk.
-                        self.end_block();
+                    if shift == 0 && self.core.ram.page(page).is_none() {
+                        // A device's page without translation: nothing is gained by an entry, and a page of RAM may lose
+                        // its own.
+                        return Ok(translation);
                     }
+                    self.core.tlb.fill(position, mode.index, Gva(address), translation);
                     return Ok(translation);
                 }
             }
@@ -191,10 +195,11 @@ impl<P: Port> Reach<'_, P> {
         self.core.ram.note_write(page);
     }
 
-    /// Gets the grant for a part that lies in plain RAM.
-    fn own(&mut self, part: &Part, right: Right) -> Result<(), Stop> {
+    /// Gets the grant for a part that lies in plain RAM; for all of its page, fast entries are made if they may be.
+    fn own(&mut self, part: &Part, right: Right) -> Result<Extent, Stop> {
         let position = self.position();
-        match self.port.grant(position, part.address, right)? {
+        let extent = self.port.grant(position, part.address, right)?;
+        match extent {
             Extent::Page => {
                 let page = Gpa(part.address.0 & !(PAGE_SIZE - 1));
                 if part.uniform && self.core.ram.is_plain(page, PAGE_SIZE) {
@@ -215,7 +220,7 @@ impl<P: Port> Reach<'_, P> {
                 }
             }
         }
-        Ok(())
+        Ok(extent)
     }
 
     /// Bytes of RAM have been written by this core: code among them takes effect at the next instruction (MMU-3).
@@ -388,20 +393,17 @@ impl<P: Port> Reach<'_, P> {
         self.written(at, width.bytes());
     }
 
-    /// Translates the halfword of code at `address` and gets its grant.
+    /// Translates the halfword of code at `address` and gets its grant, if it is not there.
     pub fn code(&mut self, address: u64) -> Result<Code, Stop> {
         let part = self.translate(self.context.code, address, 2, Access::Fetch)?;
         if !self.is_plain(&part) {
             return Err(self.trap(Exception::InstructionAccess, address));
         }
-        let extent = {
-            // As `own`, but the extent decides how far a block may go.
-            let extent = self.port.grant(self.position(), part.address, Right::Read)?;
-            let page = Gpa(part.address.0 & !(PAGE_SIZE - 1));
-            match extent {
-                Extent::Page if part.uniform && self.core.ram.is_plain(page, PAGE_SIZE) => {
-                    let rights = Rights::READ.with(Rights::EXECUTE);
-                    self.core.tlb.allow(part.mode, part.virtual_address, rights, self.core.ram.host(page));
+        let extent = if self.core.tlb.execute(part.mode, part.virtual_address).is_some() {
+            CodeExtent::Page
+        } else {
+            match self.own(&part, Right::Read)? {
+                Extent::Page if self.core.tlb.execute(part.mode, part.virtual_address).is_some() => {
                     CodeExtent::Page
                 }
                 Extent::Line if part.uniform && self.line_is_plain(part.address) => CodeExtent::Line,

@@ -40,13 +40,7 @@ impl<'a, P: Port> Step<'a, P> {
 
     #[inline(always)]
     fn reach(&mut self) -> Reach<'_, P> {
-        Reach {
-            core: self.core,
-            port: self.port,
-            context: self.context,
-            block: self.block,
-            index: self.index,
-        }
+        Reach { core: self.core, port: self.port, context: self.context, index: self.index }
     }
 
     /// Does an AMO through a pointer; returns what was there.

@@ -16,9 +16,10 @@ use cantus_isa::{
     address::{PAGE_SHIFT, PAGE_SIZE},
 };
 
-/// Translations are kept apart by the mode (privilege and the like) in which they were made.
-pub const MODES: usize = 4;
-/// Slots of each mode; direct-mapped by the virtual page's low bits.
+/// Translations are kept apart by the mode (privilege and the like, fetch or data) in which they were made.
+pub const MODES: usize = 8;
+/// Slots of each mode; direct-mapped by the low bits of the virtual page's number, folded once, so that pages at a
+/// distance of a round number do not drive each other out.
 const SLOTS: usize = 256;
 /// A tag that no address matches: not page-aligned.
 const NOTHING: u64 = u64::MAX;
@@ -134,7 +135,8 @@ impl Tlb {
     }
 
     fn index(mode: usize, address: Gva) -> usize {
-        (mode % MODES) * SLOTS + (address.page() as usize % SLOTS)
+        let page = address.page() as usize;
+        (mode % MODES) * SLOTS + (page ^ (page / SLOTS)) % SLOTS
     }
 
     fn tag(address: Gva) -> u64 {
@@ -380,7 +382,8 @@ mod tests {
     fn ord_4_undo_restores_what_an_unfinished_step_replaced() {
         let ram = ram();
         let mut tlb = Tlb::new(&ram);
-        let (old, new) = (Gva(0x1000), Gva(0x1000 + SLOTS as u64 * PAGE_SIZE));
+        let (old, new) = (Gva(0x1000), Gva(0x10_0000));
+        assert_eq!(Tlb::index(0, old), Tlb::index(0, new));
         tlb.fill(7, 0, old, to(1));
         tlb.fill(8, 0, new, to(2));
         tlb.fill(8, 0, new, to(3));

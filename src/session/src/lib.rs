@@ -13,6 +13,7 @@ mod options;
 mod record;
 mod replay;
 mod run;
+mod verify;
 mod watch;
 
 pub use cantus_engine::{ClockPolicy, Outcome, Policy};
@@ -25,3 +26,4 @@ pub use options::{Captured, Input, Interrupt, Options, Output};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};
+pub use verify::{Narrowed, Verified, verify};

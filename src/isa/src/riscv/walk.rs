@@ -64,7 +64,7 @@ pub enum Walk {
         page: Gpa,
         /// What the tables permit.
         permissions: Permissions,
-        /// log2 of the bytes that the entry maps; that of a page without translation.
+        /// log2 of the bytes that the entry maps; 0 without translation.
         shift: u32,
     },
     /// Before the access may be made, the entry at this address, now `entry`, must become `updated`.
@@ -108,7 +108,7 @@ impl Hart {
         };
         if levels == 0 {
             let page = Gpa(address & !(PAGE_SIZE - 1));
-            return Ok(Walk::Mapped { page, permissions: Permissions::ALL, shift: PAGE_SHIFT });
+            return Ok(Walk::Mapped { page, permissions: Permissions::ALL, shift: 0 });
         }
         let fault = Ok(Walk::Fault(access.page_fault()));
         let spare = 64 - (PAGE_SHIFT + 9 * levels);

@@ -40,7 +40,7 @@ fn any(seed: u64) -> Hart {
     }
     hart.csr_write(PMPCFG0, next(), 0);
     hart.csr_write(PMPCFG2, next(), 0);
-    hart.csr_write(SATP, next() % 2 << 63 | next() >> 4, 0);
+    hart.csr_write(SATP, (next() % 2) << 63 | next() >> 4, 0);
     hart.privilege = LEVELS[next() as usize % 3];
     hart.reservation = match next() % 3 {
         0 => None,

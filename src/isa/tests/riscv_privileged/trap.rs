@@ -159,12 +159,12 @@ fn interrupts_are_taken_where_they_are_enabled() {
 /// Precedence: MEI, MSI, MTI, SEI, SSI, STI; but those that trap to M-mode before those that trap to S-mode.
 #[test]
 fn precedence_of_interrupts() {
-    for first in 0..6 {
-        for second in first + 1..6 {
+    for (at, &(first, code)) in INTERRUPTS.iter().enumerate() {
+        for &(_, second) in &INTERRUPTS[at + 1..] {
             let mut hart = hart(U);
-            raise(&mut hart, INTERRUPTS[second].1);
-            raise(&mut hart, INTERRUPTS[first].1);
-            assert_eq!(hart.pending_interrupt(), Some(INTERRUPTS[first].0));
+            raise(&mut hart, second);
+            raise(&mut hart, code);
+            assert_eq!(hart.pending_interrupt(), Some(first));
         }
     }
     let mut hart = hart(U);

@@ -105,10 +105,10 @@ fn pages_and_superpages_of_sv39_and_sv48() {
 #[test]
 fn without_translation_pages_are_themselves() {
     let mut tables = Tables::new(8);
-    assert_eq!(tables.walk(M, Store, 0x8000_0123), mapped(0x8000_0000, "rwx", 12));
+    assert_eq!(tables.walk(M, Store, 0x8000_0123), mapped(0x8000_0000, "rwx", 0));
     tables.hart.csr_write(SATP, 0, 0);
     for level in [S, U] {
-        assert_eq!(tables.walk(level, Fetch, u64::MAX), mapped(!0xfff, "rwx", 12));
+        assert_eq!(tables.walk(level, Fetch, u64::MAX), mapped(!0xfff, "rwx", 0));
     }
 }
 
@@ -208,7 +208,7 @@ fn permissions() {
         let found = [Fetch, Load, Store].map(|access| match tables.walk(level, access, VIRTUAL) {
             Walk::Mapped { page, .. } if page == Gpa(PAGE) => '+',
             Walk::Fault(fault) if fault == access.page_fault() => '!',
-            _ => '?',
+            Walk::Mapped { .. } | Walk::Update { .. } | Walk::Fault(_) => '?',
         });
         assert_eq!(found, expected, "leaf {bits:#x} in {level:?} with {status:#x}");
     }
