@@ -48,8 +48,11 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
-    /// How many picks in a row have been in vain.
-    in_vain: usize,
+    /// How often a core has come back with steps completed, or over.
+    progress: u64,
+    /// For each core, what `progress` was when it was picked, and when it was picked in vain.
+    picked_at: Vec<u64>,
+    in_vain_at: Vec<Option<u64>>,
     idle_workers: usize,
 }
 
@@ -68,7 +71,9 @@ impl Scheduler {
             at_cut: Vec::new(),
             busy: 0,
             left: cores,
-            in_vain: 0,
+            progress: 0,
+            picked_at: vec![0; cores],
+            in_vain_at: vec![None; cores],
             idle_workers: 0,
         };
         Self { queue: Mutex::new(queue), changed: Condvar::new() }
@@ -90,15 +95,16 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            let Queue { schedule, ready, busy, in_vain, .. } = &mut *queue;
-            if *busy == 0
-                && *in_vain > 2 * ready.len()
-                && let Some(&core) = ready.front()
+            if queue.busy == 0
+                && let Some(&core) = queue.ready.front()
+                && queue.ready.iter().all(|core| queue.in_vain_at[core.index()] == Some(queue.progress))
             {
                 return Picked::AllBlocked(core);
             }
+            let Queue { schedule, ready, busy, progress, picked_at, .. } = &mut *queue;
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
+                picked_at[core.index()] = *progress;
                 return Picked::Core(core, slice);
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
@@ -134,8 +140,12 @@ impl Scheduler {
     ) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        let vain = matches!(back, Back::Blocked) && steps == 0;
-        queue.in_vain = if vain { queue.in_vain + 1 } else { 0 };
+        if matches!(back, Back::Blocked) && steps == 0 {
+            // A core that was picked before the last progress may have looked too early.
+            queue.in_vain_at[core.index()] = Some(queue.picked_at[core.index()]);
+        } else {
+            queue.progress += 1;
+        }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
             Back::Ready | Back::Blocked => queue.ready.push_back(core),
@@ -168,7 +178,7 @@ impl Scheduler {
     pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        queue.in_vain = 0;
+        queue.progress += 1;
         queue.ready.extend(cores);
         self.changed.notify_all();
     }
