@@ -48,11 +48,12 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
-    /// How often a core has come back with steps completed, or over.
-    progress: u64,
-    /// For each core, what `progress` was when it was picked, and when it was picked in vain.
-    picked_at: Vec<u64>,
-    in_vain_at: Vec<Option<u64>>,
+    /// Counts what may let a blocked core go on: a turn that was not in vain.
+    round: u64,
+    /// For each core the round in which it was picked last.
+    picked_in: Vec<u64>,
+    /// For each core the round of which all of its last turn was part, in which it was blocked and did nothing.
+    vain_in: Vec<u64>,
     idle_workers: usize,
 }
 
@@ -71,9 +72,9 @@ impl Scheduler {
             at_cut: Vec::new(),
             busy: 0,
             left: cores,
-            progress: 0,
-            picked_at: vec![0; cores],
-            in_vain_at: vec![None; cores],
+            round: 1,
+            picked_in: vec![0; cores],
+            vain_in: vec![0; cores],
             idle_workers: 0,
         };
         Self { queue: Mutex::new(queue), changed: Condvar::new() }
@@ -95,16 +96,18 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            if queue.busy == 0
-                && let Some(&core) = queue.ready.front()
-                && queue.ready.iter().all(|core| queue.in_vain_at[core.index()] == Some(queue.progress))
+            let Queue { schedule, ready, busy, round, picked_in, vain_in, .. } = &mut *queue;
+            // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
+            // that each has been tried since something happened.
+            if *busy == 0
+                && ready.iter().all(|core| vain_in[core.index()] == *round)
+                && let Some(&core) = ready.front()
             {
                 return Picked::AllBlocked(core);
             }
-            let Queue { schedule, ready, busy, progress, picked_at, .. } = &mut *queue;
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
-                picked_at[core.index()] = *progress;
+                picked_in[core.index()] = *round;
                 return Picked::Core(core, slice);
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
@@ -140,11 +143,11 @@ impl Scheduler {
     ) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        if matches!(back, Back::Blocked) && steps == 0 {
-            // A core that was picked before the last progress may have looked too early.
-            queue.in_vain_at[core.index()] = Some(queue.picked_at[core.index()]);
+        let vain = matches!(back, Back::Blocked) && steps == 0;
+        if vain {
+            queue.vain_in[core.index()] = queue.picked_in[core.index()];
         } else {
-            queue.progress += 1;
+            queue.round += 1;
         }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
@@ -178,7 +181,7 @@ impl Scheduler {
     pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        queue.progress += 1;
+        queue.round += 1;
         queue.ready.extend(cores);
         self.changed.notify_all();
     }
