@@ -1,1 +1,3 @@
-//! Whole-system suites.
+//! Whole-system suites, and what several of them share.
+
+pub mod golden;

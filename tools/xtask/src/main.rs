@@ -1,6 +1,7 @@
 //! The task runner: `cargo xtask <verb> [ARGUMENTS]`, one file a verb.
 
 mod bench;
+mod bless;
 mod guests;
 mod tidy;
 
@@ -15,6 +16,7 @@ struct Verb {
 
 const VERBS: &[Verb] = &[
     Verb { name: "tidy", help: tidy::HELP, run: tidy::run },
+    Verb { name: "bless", help: bless::HELP, run: bless::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
     Verb { name: "guests", help: guests::HELP, run: guests::run },
 ];
