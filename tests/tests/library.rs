@@ -85,7 +85,7 @@ fn what_a_run_depends_on_can_be_kept() {
     let folder = tempfile::tempdir().unwrap();
     let guest = program("bank_transfer-fixed");
     // A few choices of the schedule, and then in turn: enough to see how the cores meet.
-    let options = Options { choices_max: 60, ..options(7) };
+    let options = Options { choices_max: 250, ..options(7) };
     let record = |name: &str| {
         let recorded = cantus::record(&guest, &options, folder.path().join(name), false).unwrap();
         events(&recorded.path)
