@@ -40,20 +40,26 @@ pub fn run(arguments: &[String]) -> Result<()> {
         return run_in_release_build(arguments);
     }
     let mut report = Report::new(plan.runs);
+    let mut failures = 0;
     if plan.wants(INTERPRETER) {
         report.add_interpreter(Interpreter::measure(plan.runs)?);
     }
     for pattern in PATTERNS.iter().filter(|pattern| plan.wants(pattern.name)) {
         for &cores in plan.cores.iter().filter(|&&cores| cores >= pattern.cores_min) {
-            let measured = Measured::measure(pattern, cores, plan.runs)
-                .with_context(|| format!("{} on {cores} cores", pattern.name))?;
-            report.add(measured);
+            match Measured::measure(pattern, cores, plan.runs) {
+                Ok(measured) => report.add(measured),
+                Err(error) => {
+                    eprintln!("{} on {cores} cores: {error:#}", pattern.name);
+                    failures += 1;
+                }
+            }
         }
     }
     println!("{report}");
     if let Some(path) = &plan.json {
         std::fs::write(path, report.json()).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    ensure!(failures == 0, "{failures} of the measurements failed");
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! Measurements: free run, recording and replay of the same work, one after the other.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cantus::{Guest, Options, Outcome, ReplayOptions, Verdict};
 use tempfile::TempDir;
 
@@ -91,10 +92,27 @@ impl Turn {
         };
         let (replay, replayed) = timed(|| cantus::replay(&path, &replay_options));
         let verdict = replayed?.verdict;
-        ensure!(verdict == Verdict::Identical, "the replay was not the recording: {verdict:?}");
+        if verdict != Verdict::Identical {
+            bail!(
+                "the replay was not the recording: {verdict:?}\nsee {}",
+                keep(guest, options.cores, &path)?
+            );
+        }
         let trace_bytes = std::fs::metadata(&path).context("the trace is gone")?.len();
         Ok(Self { free, record, replay, steps: recorded.steps.iter().sum(), trace_bytes })
     }
+}
+
+/// Puts guest and trace where they stay, and says how to replay them.
+fn keep(guest: &Guest, cores: usize, path: &Path) -> Result<String> {
+    let name = format!("cantus-bench-{}-{cores}", guest.name);
+    let (elf, trace) = (
+        std::env::temp_dir().join(format!("{name}.elf")),
+        std::env::temp_dir().join(format!("{name}.cantus")),
+    );
+    std::fs::write(&elf, &guest.bytes).with_context(|| format!("cannot write {}", elf.display()))?;
+    std::fs::copy(path, &trace).with_context(|| format!("cannot write {}", trace.display()))?;
+    Ok(format!("{} (a recording of {})", trace.display(), elf.display()))
 }
 
 /// How fast one core is.
