@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most.
-    Core(CoreId, u64),
+    /// Run this core for so many steps at most. Whether other cores are ready, too.
+    Core(CoreId, u64, bool),
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -121,7 +121,7 @@ impl Scheduler {
                 }
                 let slice = if *blocked > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
                 picked_in[core.index()] = *round;
-                return Picked::Core(core, slice);
+                return Picked::Core(core, slice, !ready.is_empty());
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             let idle = queue.busy == 0;
