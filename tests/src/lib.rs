@@ -1,3 +1,9 @@
-//! Whole-system suites, and what several of them share.
+//! What the whole-system suites are made with: programs that write programs, the equations that must hold for them, and
+//! the traces that are kept.
 
+pub mod assembler;
+pub mod elf;
+pub mod equation;
+pub mod generator;
 pub mod golden;
+pub mod random;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
 
-use cantus_traces::{CoreId, Digest, Event, EventStream, Position, Trace, TraceError};
+use cantus_traces::{CoreId, Event, EventStream, Position, Trace, TraceError};
 use serde::Serialize;
 
 use crate::diff::grouped;
@@ -84,7 +84,7 @@ pub enum Happening {
         after: CoreId,
         /// The position that it must have reached; left out when normalised.
         #[serde(skip_serializing_if = "Option::is_none")]
-        position: Option<Position>,
+        after_position: Option<Position>,
     },
     /// The interrupt lines changed.
     Lines {
@@ -139,10 +139,10 @@ impl Display for Dumped {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:<8} {:>15}  ", self.core.to_string(), grouped(self.position.0))?;
         let text = match &self.happening {
-            Happening::Order { after, position: Some(position) } => {
+            Happening::Order { after, after_position: Some(position) } => {
                 format!("order    after {after} at {}", grouped(position.0))
             }
-            Happening::Order { after, position: None } => format!("order    after {after}"),
+            Happening::Order { after, after_position: None } => format!("order    after {after}"),
             Happening::Lines { lines } => format!("lines    {lines}"),
             Happening::Clock { ticks: Some(ticks) } => format!("clock    {}", grouped(*ticks)),
             Happening::Clock { ticks: None } => "clock".to_owned(),
@@ -184,7 +184,10 @@ pub fn dump(
             let mut damage = None;
             while batch.len() < BATCH {
                 match merged.next() {
-                    Some(Ok(event)) => batch.extend(dumped(event, selection.normalised)),
+                    Some(Ok((core, position, event))) => {
+                        let event = Dumped::new(core, position, event);
+                        batch.extend(if selection.normalised { event.normalised() } else { Some(event) });
+                    }
                     Some(Err(error)) => {
                         damage = Some(error);
                         break;
@@ -265,25 +268,35 @@ impl Merged {
     }
 }
 
-fn dumped((core, position, event): (CoreId, Position, Event), normalised: bool) -> Option<Dumped> {
-    let happening = match event {
-        Event::Order { after, position } => {
-            Happening::Order { after, position: (!normalised).then_some(position) }
-        }
-        Event::Lines(bits) => Happening::Lines { lines: line_names(bits) },
-        Event::Clock(ticks) => Happening::Clock { ticks: (!normalised).then_some(ticks) },
-        Event::ConditionalFailed => Happening::ConditionalFailed,
-        Event::Input { device, bytes } => {
-            Happening::Input { device: device.0, text: bytes.escape_ascii().to_string() }
-        }
-        Event::Digest { .. } | Event::Cut { .. } if normalised => return None,
-        Event::Digest { state, history } => {
-            let text = |digest: Digest| digest.to_string();
-            Happening::Digest { state: text(state), history: text(history) }
-        }
-        Event::Cut { number } => Happening::Cut { number },
-    };
-    Some(Dumped { core, position, happening, place: None })
+impl Dumped {
+    /// An event, whole.
+    pub fn new(core: CoreId, position: Position, event: Event) -> Self {
+        let happening = match event {
+            Event::Order { after, position } => Happening::Order { after, after_position: Some(position) },
+            Event::Lines(bits) => Happening::Lines { lines: line_names(bits) },
+            Event::Clock(ticks) => Happening::Clock { ticks: Some(ticks) },
+            Event::ConditionalFailed => Happening::ConditionalFailed,
+            Event::Input { device, bytes } => {
+                Happening::Input { device: device.0, text: bytes.escape_ascii().to_string() }
+            }
+            Event::Digest { state, history } => {
+                Happening::Digest { state: state.to_string(), history: history.to_string() }
+            }
+            Event::Cut { number } => Happening::Cut { number },
+        };
+        Self { core, position, happening, place: None }
+    }
+
+    /// The event without what may differ between executions that are equal; `None` if that is all of it.
+    fn normalised(self) -> Option<Self> {
+        let happening = match self.happening {
+            Happening::Order { after, .. } => Happening::Order { after, after_position: None },
+            Happening::Clock { .. } => Happening::Clock { ticks: None },
+            kept @ (Happening::Lines { .. } | Happening::ConditionalFailed | Happening::Input { .. }) => kept,
+            Happening::Digest { .. } | Happening::Cut { .. } => return None,
+        };
+        Some(Self { happening, ..self })
+    }
 }
 
 fn name_places(batch: &mut [Dumped], places: &mut Places<'_>) -> Result<(), DumpError> {

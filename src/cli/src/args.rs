@@ -116,11 +116,15 @@ pub struct RunArgs {
     /// How cores take turns: fair[:STEPS], random[:STEPS], or pct[:DEPTH[:STEPS]] (random priorities)
     #[arg(long, value_name = "HOW", default_value = "fair")]
     pub schedule: Schedule,
+    /// After so many choices of the schedule, cores run in turn, as fair does. Runs that differ by one in this are the
+    /// same up to that choice [default: no limit]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub choices: Option<u64>,
     /// Write the words from begin_signature to end_signature here at the end
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
     /// Bytes of a word of the signature
-    #[arg(long, value_name = "BYTES", default_value_t = 4, requires = "signature")]
+    #[arg(long, value_name = "BYTES", default_value = "4", requires = "signature", value_parser = granularity)]
     pub signature_granularity: usize,
     /// Print the outcome, with the guest's console output, as JSON
     #[arg(long)]
@@ -163,7 +167,7 @@ const SLICE: u64 = 50_000;
 /// Steps of the longest slice under the random schedule.
 const SLICE_MAX: u64 = 4096;
 /// Ordering constraints that a bug is thought to need, under PCT.
-pub const DEPTH: u32 = 3;
+const DEPTH: u32 = 3;
 /// How long a run is thought to be under PCT, in steps.
 const HORIZON: u64 = 1_000_000;
 
@@ -281,6 +285,14 @@ fn size(text: &str) -> Result<u64, String> {
 /// What clap says, which may also be that help was asked for.
 pub fn parse() -> Result<CommandLine, clap::Error> {
     CommandLine::try_parse()
+}
+
+/// Bytes of a word of the signature, as Spike takes them.
+fn granularity(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes @ (1 | 2 | 4 | 8 | 16)) => Ok(bytes),
+        Ok(_) | Err(_) => Err("expected 1, 2, 4, 8 or 16".to_owned()),
+    }
 }
 
 /// A core's number.

@@ -17,20 +17,6 @@ pub fn status(outcome: Outcome) -> u8 {
     }
 }
 
-/// Whether a run ended as a correct guest's does.
-pub fn is_success(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Exit(status) => status == 0,
-        Outcome::Reset => true,
-        Outcome::Hung
-        | Outcome::Limit(_)
-        | Outcome::Interrupted
-        | Outcome::Failed
-        | Outcome::Replayed
-        | Outcome::Stuck(_) => false,
-    }
-}
-
 /// In words.
 pub fn in_words(outcome: Outcome) -> String {
     match outcome {

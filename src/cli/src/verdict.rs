@@ -3,12 +3,13 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use cantus::{Divergence, Replayed, Verdict};
+use cantus::{Divergence, Narrowed, Replayed, Verdict};
 use cantus_analyses::diff::grouped;
+use cantus_analyses::dump::Dumped;
 use cantus_analyses::junit;
 use cantus_analyses::site::{Site, Sites};
 use cantus_analyses::symbols::Symbols;
-use cantus_traces::{ImageRole, Trace};
+use cantus_traces::{CoreId, Event, ImageRole, Trace};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
@@ -45,6 +46,26 @@ pub struct Diverged {
     what: String,
 }
 
+/// What executing the stretch before a divergence again, twice, showed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Narrowing {
+    /// The two executions differ from each other: an order is missing from the trace.
+    Differs {
+        /// The position before the first instruction that differs.
+        position: u64,
+        /// Where it is in each.
+        sites: [Box<Site>; 2],
+    },
+    /// They are the same: something that the replay was made of has changed.
+    Same {
+        /// The first events of the stretch.
+        suspects: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+}
+
 /// A verdict about a trace.
 #[derive(Clone, Debug, Serialize)]
 pub struct Judged {
@@ -54,6 +75,8 @@ pub struct Judged {
     note: Option<String>,
     condition: Condition,
     divergence: Option<Diverged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    narrowing: Option<Narrowing>,
     /// Steps that each core completed.
     steps: Vec<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +105,38 @@ impl Judged {
             (_, condition) => condition,
         };
         let steps = replayed.steps.clone();
-        Ok(Self { trace: path.to_owned(), verdict, note, condition, divergence, steps, console: None })
+        Ok(Self {
+            trace: path.to_owned(),
+            verdict,
+            note,
+            condition,
+            divergence,
+            narrowing: None,
+            steps,
+            console: None,
+        })
+    }
+
+    /// With what is known more exactly about the divergence.
+    pub fn narrowed(self, path: &Path, narrowed: Option<&Narrowed>) -> Result<Self, Failure> {
+        let Some(narrowed) = narrowed else { return Ok(self) };
+        let trace = Trace::open_unverified(path)?;
+        let (text, symbols) = (SourceText::default(), symbols(&trace, None));
+        let read = |file: &str, line| text.line(file, line);
+        let sites = Sites::new(&symbols, &read);
+        let narrowing = match narrowed {
+            Narrowed::Differs { position, pcs } => Narrowing::Differs {
+                position: position.0,
+                sites: [pcs.0, pcs.1].map(|pc| Box::new(sites.at(cantus_isa::Gva(pc)))),
+            },
+            Narrowed::Same { suspects, count } => {
+                let core = CoreId(self.divergence.as_ref().map_or(0, |divergence| divergence.core));
+                let suspect =
+                    |(position, event): &(_, Event)| Dumped::new(core, *position, event.clone()).to_string();
+                Narrowing::Same { suspects: suspects.iter().map(suspect).collect(), count: *count }
+            }
+        };
+        Ok(Self { narrowing: Some(narrowing), ..self })
     }
 
     /// With what the guest wrote to its console.
@@ -148,6 +202,32 @@ impl Display for Judged {
                 }
             }
             write!(f, "\n  {what}\n  everything agreed up to position {}", grouped(*agreed))?;
+        }
+        match &self.narrowing {
+            None => {}
+            Some(Narrowing::Differs { position, sites: [one, other] }) => {
+                let step = grouped(position.saturating_add(1));
+                write!(
+                    f,
+                    "\n  two replays of the stretch differ from each other: an order is missing from the trace"
+                )?;
+                write!(f, "\n  the first instruction that differs is step {step}: {one}")?;
+                if one != other {
+                    write!(f, " or {other}")?;
+                }
+            }
+            Some(Narrowing::Same { suspects, count }) => {
+                write!(
+                    f,
+                    "\n  two replays of the stretch are the same: an input or an order in it has changed"
+                )?;
+                for suspect in suspects {
+                    write!(f, "\n    {}", suspect.trim_end())?;
+                }
+                if *count > suspects.len() {
+                    write!(f, "\n    and {} more", grouped((count - suspects.len()) as u64))?;
+                }
+            }
         }
         match &self.note {
             Some(note) => write!(f, "\n  note: {note}"),

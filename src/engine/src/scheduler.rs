@@ -48,8 +48,12 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
-    /// How many picks in a row have been in vain.
-    in_vain: usize,
+    /// Counts what may let a blocked core go on: a turn that was not in vain.
+    round: u64,
+    /// For each core the round in which it was picked last.
+    picked_in: Vec<u64>,
+    /// For each core the round of which all of its last turn was part, in which it was blocked and did nothing.
+    vain_in: Vec<u64>,
     idle_workers: usize,
 }
 
@@ -68,7 +72,9 @@ impl Scheduler {
             at_cut: Vec::new(),
             busy: 0,
             left: cores,
-            in_vain: 0,
+            round: 1,
+            picked_in: vec![0; cores],
+            vain_in: vec![0; cores],
             idle_workers: 0,
         };
         Self { queue: Mutex::new(queue), changed: Condvar::new() }
@@ -90,15 +96,18 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            let Queue { schedule, ready, busy, in_vain, .. } = &mut *queue;
+            let Queue { schedule, ready, busy, round, picked_in, vain_in, .. } = &mut *queue;
+            // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
+            // that each has been tried since something happened.
             if *busy == 0
-                && *in_vain > 2 * ready.len()
+                && ready.iter().all(|core| vain_in[core.index()] == *round)
                 && let Some(&core) = ready.front()
             {
                 return Picked::AllBlocked(core);
             }
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
+                picked_in[core.index()] = *round;
                 return Picked::Core(core, slice);
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
@@ -135,7 +144,11 @@ impl Scheduler {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
         let vain = matches!(back, Back::Blocked) && steps == 0;
-        queue.in_vain = if vain { queue.in_vain + 1 } else { 0 };
+        if vain {
+            queue.vain_in[core.index()] = queue.picked_in[core.index()];
+        } else {
+            queue.round += 1;
+        }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
             Back::Ready | Back::Blocked => queue.ready.push_back(core),
@@ -168,7 +181,7 @@ impl Scheduler {
     pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        queue.in_vain = 0;
+        queue.round += 1;
         queue.ready.extend(cores);
         self.changed.notify_all();
     }

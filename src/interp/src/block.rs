@@ -2,13 +2,18 @@
 //!
 //! Guarantees (MMU-2, MMU-3): a block that [`Blocks::get`] finds was, at the code epoch it is asked for, what the bytes in
 //! RAM say; a store by this core that touches a byte of a block drops it. Blocks do not depend on virtual addresses, nor
-//! on anything else of the hart's state. A dropped block's memory stays until [`Blocks::bury`], because it may be the one
-//! that is being executed.
+//! on anything else of the hart's state.
+//!
+//! A block stays in memory from when it is found until [`Blocks::bury`], even if it is dropped meanwhile, because it may be
+//! the one that is being executed. Blocks remember which block came after them. That holds as long as
+//! [`Blocks::stamp`] does not change, which is as long as neither translations of code nor grants nor blocks change.
 
 use cantus_isa::riscv::{Op, decode, length};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
 use cantus_memory::{LINE_SIZE, PageIndex, Ram, Tlb};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ptr::NonNull;
 
 /// Operations of a block at most.
 pub(crate) const OPS_MAX: usize = 64;
@@ -17,18 +22,28 @@ const BLOCKS: usize = 1 << 15;
 
 /// Operations that follow each other in memory, all in one page.
 pub(crate) struct Block {
-    /// Host address of its first byte.
-    pub host: u64,
-    /// Its bytes were compared with RAM at this code epoch.
-    pub epoch: u64,
-    /// It ends at the end of its line, and may be used where only this line may be read.
-    pub line: bool,
     /// The operations, at least one. Only the last may end a block.
     pub ops: Box<[Op]>,
     /// Distance of each operation from the first, in halfwords, and of the end.
     pub starts: Box<[u8]>,
+    /// The blocks that came after it lately.
+    links: [Cell<Link>; 2],
+    /// Host address of its first byte.
+    host: u64,
+    /// Its bytes were compared with RAM at this code epoch.
+    epoch: Cell<u64>,
+    /// It ends at the end of its line, and may be used where only this line may be read.
+    line: bool,
     address: Gpa,
     source: Box<[u8]>,
+}
+
+/// What comes after a block when it goes on at a virtual address, while the stamp is the same.
+#[derive(Clone, Copy)]
+struct Link {
+    pc: u64,
+    stamp: u64,
+    to: NonNull<Block>,
 }
 
 /// Which of a page's bytes are in blocks.
@@ -42,16 +57,22 @@ struct CodePage {
 
 /// All blocks of one core.
 pub(crate) struct Blocks {
-    /// By host address.
-    table: Box<[Option<Box<Block>>]>,
+    /// Counted up whenever what follows on a virtual address may have changed.
+    pub stamp: u64,
+    /// By host address. Each points to a box of its own.
+    table: Box<[Option<NonNull<Block>>]>,
     pages: BTreeMap<PageIndex, CodePage>,
-    dropped: Vec<Block>,
+    /// Boxes that are in the table no more.
+    dropped: Vec<NonNull<Block>>,
 }
+
+// SAFETY: the pointers are to boxes that belong to this value alone.
+unsafe impl Send for Blocks {}
 
 impl Block {
     /// Decodes what lies at `address`, up to the first instruction that ends a block, the end of the page or, if `line`,
     /// of the line. None if not one whole legal instruction lies there.
-    pub fn decode(ram: &Ram, address: Gpa, epoch: u64, line: bool) -> Option<Box<Self>> {
+    fn decode(ram: &Ram, address: Gpa, epoch: u64, line: bool) -> Option<Self> {
         let unit = if line { LINE_SIZE } else { PAGE_SIZE };
         let room = (unit - address.0 % unit).min(4 * OPS_MAX as u64) as usize;
         let mut buffer = [0; 4 * OPS_MAX];
@@ -74,17 +95,36 @@ impl Block {
                 break;
             }
         }
-        (!ops.is_empty()).then(|| {
-            Box::new(Self {
-                host: ram.host(address) as u64,
-                epoch,
-                line,
-                ops: ops.into(),
-                starts: starts.into(),
-                address,
-                source: bytes[..at].into(),
-            })
+        let nothing = Cell::new(Link { pc: 0, stamp: 0, to: NonNull::dangling() });
+        (!ops.is_empty()).then(|| Self {
+            ops: ops.into(),
+            starts: starts.into(),
+            links: [nothing.clone(), nothing],
+            host: ram.host(address) as u64,
+            epoch: Cell::new(epoch),
+            line,
+            address,
+            source: bytes[..at].into(),
         })
+    }
+
+    /// The block that came after this one at the virtual address `pc`, if that is still so.
+    #[inline(always)]
+    pub fn next(&self, pc: u64, stamp: u64) -> Option<NonNull<Block>> {
+        let [first, second] = [self.links[0].get(), self.links[1].get()];
+        if first.pc == pc && first.stamp == stamp {
+            Some(first.to)
+        } else if second.pc == pc && second.stamp == stamp {
+            Some(second.to)
+        } else {
+            None
+        }
+    }
+
+    /// Notes that `to` came after this block at the virtual address `pc`.
+    pub fn link(&self, pc: u64, stamp: u64, to: NonNull<Block>) {
+        self.links[1].swap(&self.links[0]);
+        self.links[0].set(Link { pc, stamp, to });
     }
 
     fn is_current(&self, ram: &Ram) -> bool {
@@ -105,46 +145,55 @@ impl Block {
 
 impl Blocks {
     pub fn new() -> Self {
-        let table = std::iter::repeat_with(|| None).take(BLOCKS).collect();
-        Self { table, pages: BTreeMap::new(), dropped: Vec::new() }
+        let table = vec![None; BLOCKS].into();
+        // A link's stamp is 0 until it is made.
+        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new() }
     }
 
     fn place(host: u64) -> usize {
         (host >> 1) as usize % BLOCKS
     }
 
-    /// The block that starts at the host address, if it is known to be current. Where only a line may be read, a block
-    /// must be of `line`; elsewhere it must not.
-    #[inline(always)]
-    pub fn get(&self, host: u64, epoch: u64, line: bool) -> Option<&Block> {
-        self.table[Self::place(host)]
-            .as_deref()
-            .filter(|block| block.host == host && block.epoch == epoch && block.line == line)
+    fn at(&self, place: usize) -> Option<&Block> {
+        // SAFETY: a block in the table is a live box of ours, of which only shared references are made.
+        self.table[place].map(|block| unsafe { block.as_ref() })
     }
 
-    /// The same, comparing it with RAM, or decoding it. The core may read the code.
-    pub fn find(&mut self, ram: &Ram, tlb: &mut Tlb, address: Gpa, epoch: u64, line: bool) -> Option<&Block> {
+    /// The block that starts at the host address, in a page all of which may be read, if it is known to be current.
+    #[inline(always)]
+    pub fn get(&self, host: u64, epoch: u64) -> Option<NonNull<Block>> {
+        let pointer = self.table[Self::place(host)]?;
+        // SAFETY: as for `at`.
+        let block = unsafe { pointer.as_ref() };
+        (block.host == host && block.epoch.get() == epoch && !block.line).then_some(pointer)
+    }
+
+    /// The block that starts at `address`, compared with RAM, or decoded anew. The core may read the code; if `line`, only
+    /// this line of it.
+    pub fn find(
+        &mut self,
+        ram: &Ram,
+        tlb: &mut Tlb,
+        address: Gpa,
+        epoch: u64,
+        line: bool,
+    ) -> Option<NonNull<Block>> {
         let host = ram.host(address) as u64;
         let place = Self::place(host);
-        let known = self.table[place].as_ref().is_some_and(|block| block.host == host && block.line == line);
         let page = ram.page(address)?;
-        if known
-            && self.table[place].as_ref().is_some_and(|block| block.epoch == epoch || block.is_current(ram))
-        {
-            // The marks may be of another TLB than when the block was made.
-            tlb.mark_code(page);
-        } else {
+        let known = self.at(place).filter(|block| block.host == host && block.line == line);
+        if known.is_none_or(|block| block.epoch.get() != epoch && !block.is_current(ram)) {
             let block = Block::decode(ram, address, epoch, line)?;
             self.remove(ram, tlb, place);
             let code = self.pages.entry(page).or_default();
             code.lines |= lines(block.address.0, block.end());
             code.places.push(place as u16);
-            tlb.mark_code(page);
-            self.table[place] = Some(block);
+            self.table[place] = Some(NonNull::from(Box::leak(Box::new(block))));
         }
-        let block = self.table[place].as_mut()?;
-        block.epoch = epoch;
-        Some(block)
+        // Anew even if the block is not: the mark may have been made in another TLB.
+        tlb.mark_code(page);
+        self.at(place)?.epoch.set(epoch);
+        self.table[place]
     }
 
     /// Drops the blocks that contain any of `bytes` bytes at `address`, which have been written and lie in one page.
@@ -160,13 +209,15 @@ impl Blocks {
             .places
             .iter()
             .map(|&place| usize::from(place))
-            .filter(|&place| self.table[place].as_ref().is_some_and(|block| block.overlaps(start, end)))
+            .filter(|&place| self.at(place).is_some_and(|block| block.overlaps(start, end)))
             .collect();
         hit.iter().for_each(|&place| self.remove(ram, tlb, place));
+        // What has been dropped may have been the last in a line.
+        let places = self.pages.get(&page).map_or(&[][..], |code| &code.places);
+        let left = places.iter().filter_map(|&place| self.at(usize::from(place)));
+        let left = left.fold(0, |all, block| all | lines(block.address.0, block.end()));
         if let Some(code) = self.pages.get_mut(&page) {
-            // What has been dropped may have been the last in a line.
-            let left = code.places.iter().filter_map(|&place| self.table[usize::from(place)].as_ref());
-            code.lines = left.fold(0, |all, block| all | lines(block.address.0, block.end()));
+            code.lines = left;
         }
         !hit.is_empty()
     }
@@ -174,14 +225,16 @@ impl Blocks {
     /// Lets go of blocks that were dropped, none of which is being executed.
     #[inline(always)]
     pub fn bury(&mut self) {
-        if !self.dropped.is_empty() {
-            self.dropped.clear();
+        while let Some(block) = self.dropped.pop() {
+            // SAFETY: it came out of a box in `find`, and is in the table no more.
+            drop(unsafe { Box::from_raw(block.as_ptr()) });
         }
     }
 
     fn remove(&mut self, ram: &Ram, tlb: &mut Tlb, place: usize) {
-        let Some(block) = self.table[place].take() else { return };
-        let page = ram.page(block.address).expect("blocks lie in RAM");
+        let Some(pointer) = self.table[place].take() else { return };
+        // SAFETY: as for `at`; it has only just been taken out.
+        let page = ram.page(unsafe { pointer.as_ref() }.address).expect("blocks lie in RAM");
         if let Some(code) = self.pages.get_mut(&page) {
             code.places.retain(|&other| usize::from(other) != place);
             if code.places.is_empty() {
@@ -189,7 +242,15 @@ impl Blocks {
                 tlb.clear_code(page);
             }
         }
-        self.dropped.push(*block);
+        self.dropped.push(pointer);
+        self.stamp += 1;
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        self.dropped.extend(self.table.iter_mut().filter_map(Option::take));
+        self.bury();
     }
 }
 

@@ -7,7 +7,7 @@
 //! An interrupt that is due is taken together with the step that comes after it: a core that stands at a position, even
 //! one that came back blocked, has not yet taken those that are due there.
 
-use crate::block::Blocks;
+use crate::block::{Block, Blocks};
 use crate::reach::{CodeExtent, Mode, Reach, Stop};
 use crate::step::Step;
 use crate::{Core, Executor, Exit, Port};
@@ -16,6 +16,7 @@ use cantus_isa::riscv::op::{Op, Opcode};
 use cantus_isa::riscv::trap::{Before, Exception, Trap};
 use cantus_isa::riscv::{Hart, decode, length};
 use cantus_isa::{Gva, Width, address::PAGE_SIZE};
+use std::ptr::NonNull;
 
 /// The interpreter of one core. Its blocks belong to that core's RAM and TLB: another core needs another interpreter; after
 /// either was changed from outside, the core's code epoch must be counted up.
@@ -47,6 +48,21 @@ struct Code {
     ops: *const Op,
     starts: *const u8,
     length: usize,
+    /// The block that they are, if what comes after it may be noted there.
+    block: Option<NonNull<Block>>,
+}
+
+impl Code {
+    /// A block as code.
+    ///
+    /// # Safety
+    /// The block is alive.
+    #[inline(always)]
+    unsafe fn of(block: NonNull<Block>) -> Self {
+        // SAFETY: the caller's.
+        let Block { ops, starts, .. } = unsafe { block.as_ref() };
+        Self { ops: ops.as_ptr(), starts: starts.as_ptr(), length: ops.len(), block: Some(block) }
+    }
 }
 
 /// The starts of no operations.
@@ -77,9 +93,39 @@ impl Interp {
 }
 
 impl Context {
+    /// What the running instruction stands on may have changed: modes, translations, grants, code.
     fn refresh(&mut self, core: &Core) {
+        self.blocks.stamp += 1;
         self.code = Mode::code(&core.hart);
         self.data = Mode::data(&core.hart);
+    }
+
+    /// The code at `pc`, after `last`.
+    #[inline(never)]
+    fn look_up<P: Port>(
+        &mut self,
+        core: &mut Core,
+        port: &mut P,
+        last: Option<NonNull<Block>>,
+    ) -> Result<Code, Stop> {
+        let pc = core.hart.pc;
+        let fast = core.tlb.fast(self.code.index, Gva(pc));
+        let known = if fast.execute == pc & !(PAGE_SIZE - 1) {
+            self.blocks.get(pc.wrapping_add(fast.addend), core.code_epoch)
+        } else {
+            None
+        };
+        let code = match known {
+            // SAFETY: found just now.
+            Some(block) => unsafe { Code::of(block) },
+            None => self.fetch(core, port)?,
+        };
+        if let (Some(last), Some(block)) = (last, code.block) {
+            // SAFETY: the caller's `last` is alive until `bury`.
+            unsafe { last.as_ref() }.link(pc, self.blocks.stamp, block);
+        }
+        self.blocks.bury();
+        Ok(code)
     }
 
     /// The code at `pc`, where no block is known to be current.
@@ -87,6 +133,7 @@ impl Context {
     #[inline(never)]
     fn fetch<P: Port>(&mut self, core: &mut Core, port: &mut P) -> Result<Code, Stop> {
         let pc = core.hart.pc;
+        self.blocks.stamp += 1;
         let mut reach = Reach { core, port, context: self, index: 0 };
         let code = reach.code(pc)?;
         let line = match code.extent {
@@ -97,8 +144,9 @@ impl Context {
         if let Some(line) = line {
             let Core { ram, tlb, code_epoch, .. } = &mut *reach.core;
             if let Some(block) = reach.context.blocks.find(ram, tlb, code.address, *code_epoch, line) {
-                let (ops, starts) = (block.ops.as_ptr(), block.starts.as_ptr());
-                return Ok(Code { ops, starts, length: block.ops.len() });
+                // SAFETY: found just now.
+                let code = unsafe { Code::of(block) };
+                return Ok(if line { Code { block: None, ..code } } else { code });
             }
         }
         // An instruction on its own: it is illegal, or straddles pages or lines, or protection changes in its page.
@@ -112,7 +160,7 @@ impl Context {
         match decode(bits) {
             Ok(op) => {
                 self.single = (op, [0, bytes / 2]);
-                Ok(Code { ops: &self.single.0, starts: self.single.1.as_ptr(), length: 1 })
+                Ok(Code { ops: &self.single.0, starts: self.single.1.as_ptr(), length: 1, block: None })
             }
             Err(illegal) => {
                 self.trap = Trap::illegal(illegal.bits);
@@ -129,6 +177,8 @@ impl Executor for Interp {
         // Whether an interrupt may be due, and modes may have changed.
         let mut news = true;
         let mut interrupted: Option<Before> = None;
+        // The block that was executed last, to the end, and that is still alive.
+        let mut last: Option<NonNull<Block>> = None;
         loop {
             if core.position >= until {
                 return Exit::Until;
@@ -140,21 +190,13 @@ impl Executor for Interp {
                 }
                 context.refresh(core);
             }
-            context.blocks.bury();
             let pc = core.hart.pc;
-            let fast = core.tlb.fast(context.code.index, Gva(pc));
-            let known = if fast.execute == pc & !(PAGE_SIZE - 1) {
-                let host = pc.wrapping_add(fast.addend);
-                context.blocks.get(host, core.code_epoch, false)
-            } else {
-                None
-            };
-            let code = match known {
-                Some(block) => {
-                    let (ops, starts) = (block.ops.as_ptr(), block.starts.as_ptr());
-                    Ok(Code { ops, starts, length: block.ops.len() })
-                }
-                None => context.fetch(core, port),
+            // SAFETY: `last` is alive, for `bury` comes behind this, and so is what it links to at this stamp.
+            let linked = last.and_then(|last| unsafe { last.as_ref() }.next(pc, context.blocks.stamp));
+            let code = match linked {
+                // SAFETY: as above.
+                Some(block) => Ok(unsafe { Code::of(block) }),
+                None => context.look_up(core, port, last),
             };
             let mut index = 0;
             let mut starts = NOTHING.as_ptr();
@@ -217,6 +259,7 @@ impl Executor for Interp {
                             core.tlb.undo(core.position);
                             core.hart.not_retired();
                             core.position += 1;
+                            context.blocks.stamp += 1;
                         }
                         Stop::Blocked => {
                             core.tlb.undo(core.position);
@@ -232,6 +275,7 @@ impl Executor for Interp {
                 }
             }
             interrupted = None;
+            last = code.ok().and_then(|code| code.block);
             port.completed(core.position);
             if let Some(exit) = context.exit.take() {
                 return exit;

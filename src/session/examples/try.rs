@@ -24,11 +24,11 @@ fn main() {
         let ran = run(&guest, &options).unwrap();
         let free = t.elapsed();
         let t = Instant::now();
-        let recorded = record(&guest, &options, "/tmp/try.cantus", true).unwrap();
+        let recorded = record(&guest, &options, format!("/tmp/try{}.cantus", std::process::id()), true).unwrap();
         let rec = t.elapsed();
         let t = Instant::now();
         let replayed = replay(
-            "/tmp/try.cantus",
+            format!("/tmp/try{}.cantus", std::process::id()),
             &ReplayOptions { workers, output: options.output.clone(), ..ReplayOptions::default() },
         )
         .unwrap();

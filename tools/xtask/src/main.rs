@@ -2,6 +2,7 @@
 
 mod bench;
 mod bless;
+mod fuzz;
 mod guests;
 mod tidy;
 
@@ -18,6 +19,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "tidy", help: tidy::HELP, run: tidy::run },
     Verb { name: "bless", help: bless::HELP, run: bless::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
+    Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "guests", help: guests::HELP, run: guests::run },
 ];
 

@@ -218,11 +218,30 @@ fn concerns(cause: &Cause, edges: &Pair<Option<Edge>>) -> bool {
 
 fn cause_in_words(f: &mut Formatter<'_>, core: CoreId, cause: &Cause) -> fmt::Result {
     match cause {
-        Cause::Read { access: _, what, value, bytes, writer, address: _ } => {
+        Cause::Read { access: _, what, value, bytes, updates, writer, address: _ } => {
+            if let Some(first) = updates.last() {
+                let [a, b] = [value.a, value.b].map(|value| in_both_bases(value, *bytes));
+                writeln!(f, "  {what} = {a} in A, {b} in B.")?;
+                for update in updates {
+                    writeln!(
+                        f,
+                        "  Both: updated by {} at step {}: {}",
+                        update.core,
+                        step(update.position),
+                        update.site
+                    )?;
+                    source_line(f, Some(&update.site))?;
+                }
+                for (name, writer) in [("A", &writer.a), ("B", &writer.b)] {
+                    writeln!(f, "  {name}: before that, {}", written_by(first.core, writer))?;
+                    source_line(f, writer.as_ref().map(|writer| &writer.site))?;
+                }
+                return order_in_words(f, first.core, "update", writer);
+            }
             for (name, value, writer) in [("A", value.a, &writer.a), ("B", value.b, &writer.b)] {
                 writeln!(
                     f,
-                    "  {name} reads {what} = {} {}",
+                    "  {name} reads {what} = {} ({})",
                     in_both_bases(value, *bytes),
                     written_by(core, writer)
                 )?;
@@ -308,12 +327,12 @@ fn order_in_words(
 fn written_by(core: CoreId, writer: &Option<WriterAt>) -> String {
     match writer {
         Some(writer) if writer.core == core => {
-            format!("(last written by itself at step {}: {})", step(writer.position), writer.site)
+            format!("last written by itself at step {}: {}", step(writer.position), writer.site)
         }
         Some(writer) => {
-            format!("(last written by {} at step {}: {})", writer.core, step(writer.position), writer.site)
+            format!("last written by {} at step {}: {}", writer.core, step(writer.position), writer.site)
         }
-        None => "(as it was loaded)".to_owned(),
+        None => "as it was loaded".to_owned(),
     }
 }
 

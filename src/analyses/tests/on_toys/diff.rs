@@ -84,6 +84,28 @@ fn a_lost_update_is_explained_by_who_wrote_last() {
 }
 
 #[test]
+fn an_update_that_shows_nothing_hands_the_difference_on() {
+    let programs = [
+        Program::at(0x1000, vec![Toy::Add(0, 60), Toy::Store(0, X), Toy::End]),
+        Program::at(
+            0x2000,
+            vec![Toy::Add(1, 1), Toy::AddTo(1, X), Toy::AddTo(1, X), Toy::Load(0, X), Toy::End],
+        ),
+    ];
+    let mut a = execute(&programs, [0, 0, 1, 1, 1, 1], &[]);
+    let mut b = execute(&programs, [0, 1, 1, 0, 1, 1], &[]);
+    let difference = compare(&mut a, &mut b);
+    let why = difference.why.as_ref().expect("there is a reason");
+    assert_eq!((why.core, why.position), (CoreId(1), Position(3)));
+    let Cause::Read { value, updates, writer, .. } = &why.cause else { panic!("it is a load: {why:?}") };
+    assert_eq!((value.a, value.b), (62, 61));
+    assert_eq!(updates.iter().map(|update| update.position.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(writer.a.as_ref().map(|writer| (writer.core, writer.position.0)), Some((CoreId(1), 1)));
+    assert_eq!(writer.b.as_ref().map(|writer| (writer.core, writer.position.0)), Some((CoreId(0), 1)));
+    insta::assert_snapshot!(difference.to_string());
+}
+
+#[test]
 fn a_core_that_saw_another_ones_parting_is_not_to_blame() {
     // Core 0 reads the clock and passes it on; core 1 reads what it passed on, at a lower position.
     let programs = [
@@ -190,6 +212,7 @@ fn programs() -> impl Strategy<Value = Vec<Program>> {
         (0..4usize, 0..5u64).prop_map(|(register, number)| Toy::Add(register, number)),
         (0..4usize, 0..3u64).prop_map(|(register, word)| Toy::Load(register, X + 8 * word)),
         (0..4usize, 0..3u64).prop_map(|(register, word)| Toy::Store(register, X + 8 * word)),
+        (0..4usize, 0..3u64).prop_map(|(register, word)| Toy::AddTo(register, X + 8 * word)),
         (0..4usize).prop_map(Toy::Clock),
     ];
     let code = proptest::collection::vec(instruction, 1..80);

@@ -20,6 +20,8 @@ pub enum Toy {
     Load(usize, u64),
     /// Stores a register.
     Store(usize, u64),
+    /// Adds a register to a word, in one step, and shows nothing of it.
+    AddTo(usize, u64),
     /// Goes on at this instruction while the register is not this number.
     Unless(usize, u64, usize),
     /// Reads the clock.
@@ -76,6 +78,10 @@ pub fn execute(programs: &[Program], schedule: impl IntoIterator<Item = usize>, 
         let position = Position(steps.len() as u64);
         let pc = program.places[at[core]];
         let mut next = at[core] + 1;
+        let before = match program.code[at[core]] {
+            Toy::AddTo(_, address) => memory.get(&address).map_or(0, |word| word.value),
+            _ => 0,
+        };
         let mut access = |address: u64, stored: Option<u64>, events: &mut Vec<(Position, Event)>| {
             let word = memory.entry(address).or_default();
             if let Some((last, last_position)) = word.last
@@ -96,6 +102,9 @@ pub fn execute(programs: &[Program], schedule: impl IntoIterator<Item = usize>, 
             Toy::Load(register, address) => registers[register] = access(address, None, events),
             Toy::Store(register, address) => {
                 access(address, Some(registers[register]), events);
+            }
+            Toy::AddTo(register, address) => {
+                access(address, Some(before.wrapping_add(registers[register])), events);
             }
             Toy::Unless(register, number, target) if registers[register] != number => next = target,
             Toy::Unless(..) => {}

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::Write;
 
+use cantus::hunt::{self, Narrowed};
 use cantus::{Captured, Executed, Guest, Options, Output, ReplayOptions};
 use clap::Args;
 use owo_colors::OwoColorize;
@@ -53,7 +54,7 @@ impl Demo {
             command_line: vec!["cantus".to_owned(), "demo".to_owned()],
             ..Options::default()
         };
-        let hunter = Hunter { guest: &guest, options, places: &places, only: None, keep_passing: false };
+        let hunter = Hunter { guest: &guest, options, places: &places, only: None, narrow: true };
         let mut out = terminal::out();
 
         chapter(&mut out, 1, "Hunt")?;
@@ -65,24 +66,34 @@ impl Demo {
         )?;
         out.flush()?;
         let progress = voice.progress("hunting");
-        let found = hunt(&hunter)?;
+        let found = search(&hunter)?;
         progress.finish_and_clear();
-        let Some(Found { runs, passed, failed }) = found else {
+        let Some(Found { runs, failed, narrowed }) = found else {
             return Err(match interrupt.is_raised() {
                 true => Failure::new(status::INTERRUPTED, "interrupted"),
                 false => Failure::new(status::UNAVAILABLE, format!("the bug did not show in {RUNS} runs")),
             });
         };
+        let Narrowed { passing, failing, choices, runs: narrowing } = narrowed;
         writeln!(out, "\nRun {runs} fails: {}. It said:", outcome::in_words(failed.outcome))?;
         quote(&mut out, &failed.console)?;
-        let good = places.keep(&passed.trace, NAME)?;
-        let bad = places.keep(&failed.trace, NAME)?;
+        writeln!(
+            out,
+            "\n{narrowing} more runs find the choice of the schedule that makes it fail: with choice {} it does, without\n\
+             it does not. Both runs are kept.",
+            choices + 1
+        )?;
+        discard(&failed.trace);
+        let good = places.keep(&passing.path, NAME)?;
+        let bad = places.keep(&failing.path, NAME)?;
         record::latest(&places, &bad);
         let size = fs::metadata(&bad).map_or(0, |facts| facts.len());
-        writeln!(out, "Its trace, with the guest in it, has {}: {}", terminal::bytes(size), bad.display())?;
+        writeln!(out, "The failing one's trace, with the guest in it, has {}:", terminal::bytes(size))?;
+        writeln!(out, "{}", bad.display().style(terminal::strong()))?;
 
         chapter(&mut out, 2, "Replay")?;
         writeln!(out, "Three replays, from the trace alone:\n")?;
+        let mut consoles = Vec::new();
         for _ in 0..3 {
             out.flush()?;
             let captured = Captured::default();
@@ -92,13 +103,16 @@ impl Demo {
                 ..ReplayOptions::default()
             };
             let judged = Judged::new(&bad, &cantus::replay(&bad, &replay)?)?;
-            let same_console = captured.bytes() == failed.console;
-            let console = if same_console { "the same console output" } else { "ANOTHER console output" };
-            writeln!(out, "{judged}, {console}")?;
-            if judged.status() != status::OK || !same_console {
+            writeln!(out, "{judged}")?;
+            quote(&mut out, &captured.bytes())?;
+            consoles.push(captured.bytes());
+            if judged.status() != status::OK {
                 out.flush()?;
-                return Ok(judged.status().max(status::DIVERGED));
+                return Ok(judged.status());
             }
+        }
+        if consoles.iter().any(|console| *console != consoles[0]) {
+            return Err(Failure::new(status::DIVERGED, "the replays wrote different things to the console"));
         }
 
         chapter(&mut out, 3, "Why")?;
@@ -126,21 +140,21 @@ impl Demo {
 struct Found {
     /// Runs until it failed.
     runs: u64,
-    passed: Attempt,
     failed: Attempt,
+    narrowed: Narrowed,
 }
 
-/// Runs until one fails that has a sibling which passes.
-fn hunt(hunter: &Hunter<'_>) -> Result<Option<Found>, Failure> {
+/// Runs until one fails that one choice of its schedule can be blamed for.
+fn search(hunter: &Hunter<'_>) -> Result<Option<Found>, Failure> {
     let Some(first) = hunter.attempt(0, 0)? else { return Ok(None) };
     discard(&first.trace);
     let horizon = first.steps.iter().sum::<u64>().max(1);
     for number in 1..RUNS {
         let Some(failed) = hunter.attempt(number, horizon)? else { break };
-        if !outcome::is_success(failed.outcome)
-            && let Some(passed) = hunter.passing_sibling(&failed)?
+        if hunt::is_failure(failed.outcome)
+            && let Some(narrowed) = hunter.narrowed(&failed)?
         {
-            return Ok(Some(Found { runs: number + 1, passed, failed }));
+            return Ok(Some(Found { runs: number + 1, failed, narrowed }));
         }
         discard(&failed.trace);
     }

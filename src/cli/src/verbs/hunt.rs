@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cantus::hunt::{self, Narrowed};
 use cantus::{Captured, Guest, Interrupt, Options, Outcome, Output, Policy};
 use cantus_analyses::diff::grouped;
 use clap::Args;
@@ -14,7 +15,7 @@ use indicatif::ProgressBar;
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use crate::args::{self, DEPTH, MachineArgs, Schedule, TraceArgs};
+use crate::args::{self, MachineArgs, Schedule, TraceArgs};
 use crate::failure::{Failure, status};
 use crate::outcome;
 use crate::places::Places;
@@ -44,10 +45,10 @@ pub struct Hunt {
     /// So many runs at once
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     jobs: u64,
-    /// Keep with each failed run, where there is one, a run that passed and did the same up to one change of priorities:
-    /// `cantus diff` of the two shows where the bug begins. Works with pct schedules on one worker
+    /// Find the one choice of the schedule that makes a run fail. Kept are then the run with that choice, which fails,
+    /// and the run without it, which passes: `cantus diff` of the two shows where the bug begins. On one worker only
     #[arg(long)]
-    keep_passing: bool,
+    narrow: bool,
     /// Hunt with this schedule only, under different seeds: fair, random or pct, as for record
     #[arg(long, value_name = "HOW")]
     schedule: Option<Schedule>,
@@ -65,13 +66,16 @@ pub struct Caught {
     pub run: u64,
     /// Its trace.
     pub trace: PathBuf,
-    /// The trace of a run that passed and did the same up to one change of priorities.
+    /// With `--narrow`, the trace of a run that passed, with one choice of the schedule less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passing: Option<PathBuf>,
     /// Its schedule's seed.
     pub seed: u64,
     /// Its schedule, as `--schedule` takes it.
     pub schedule: String,
+    /// After how many choices of the schedule the cores run in turn, as `--choices` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choices: Option<u64>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: outcome::Facts,
@@ -113,7 +117,7 @@ impl Hunt {
             options,
             places: &places,
             only: self.schedule.map(|schedule| schedule.0),
-            keep_passing: self.keep_passing,
+            narrow: self.narrow,
         };
         let progress = voice.progress("hunting");
         let game = hunter.hunt(runs, self.jobs, self.until_fail, &progress);
@@ -181,8 +185,8 @@ pub struct Hunter<'a> {
     pub places: &'a Places,
     /// The only schedule, if not all are wanted.
     pub only: Option<Policy>,
-    /// Whether a passing sibling is kept with each failed run.
-    pub keep_passing: bool,
+    /// Whether failed runs are narrowed down to one choice.
+    pub narrow: bool,
 }
 
 /// What a hunt brought home.
@@ -293,19 +297,16 @@ impl Hunter<'_> {
         self.attempt_under(self.policy(number, horizon), self.options.seed.wrapping_add(number))
     }
 
-    /// A run that passes and does the same as a failed one up to a change of priorities that the failed one had and it
-    /// has not. Where they part, the bug begins. `None` if there is none: only PCT has such runs, on one worker.
-    pub fn passing_sibling(&self, failed: &Attempt) -> Result<Option<Attempt>, Failure> {
-        let Policy::Pct { depth, horizon } = failed.policy else { return Ok(None) };
-        // The same seed gives the same priorities and the same first change points.
-        for depth in (1..depth).rev() {
-            match self.attempt_under(Policy::Pct { depth, horizon }, failed.seed)? {
-                Some(attempt) if outcome::is_success(attempt.outcome) => return Ok(Some(attempt)),
-                Some(attempt) => discard(&attempt.trace),
-                None => break,
-            }
+    /// Finds the one choice of a failed run's schedule that makes it fail. `None` if it fails without any.
+    pub fn narrowed(&self, failed: &Attempt) -> Result<Option<Narrowed>, Failure> {
+        let options = Options { policy: failed.policy, seed: failed.seed, ..self.options.clone() };
+        let [passing, failing] = [self.places.unkept(), self.places.unkept()];
+        let narrowed = hunt::narrow(self.guest, &options, &passing, &failing);
+        if !matches!(narrowed, Ok(Some(_))) {
+            discard(&passing);
+            discard(&failing);
         }
-        Ok(None)
+        Ok(narrowed?)
     }
 
     fn attempt_under(&self, policy: Policy, seed: u64) -> Result<Option<Attempt>, Failure> {
@@ -334,30 +335,34 @@ impl Hunter<'_> {
         }
     }
 
-    /// Schedules in turn: as in real life at first, then short and long random slices, and PCT every other time.
+    /// The first run is in turn, as in real life; then schedules that are rarely met there.
     fn policy(&self, number: u64, horizon: u64) -> Policy {
-        const SLICES: [u64; 4] = [256, 16, 4096, 64];
         match (self.only, number) {
             (Some(Policy::Pct { depth, .. }), 1..) => Policy::Pct { depth, horizon },
             (Some(policy), _) => policy,
             (None, 0) => Options::default().policy,
-            (None, number) if number.is_multiple_of(2) => Policy::Pct { depth: DEPTH, horizon },
-            (None, number) => Policy::Random { slice_max: SLICES[(number / 2 % 4) as usize] },
+            (None, number) => hunt::schedule(self.options.seed, number, horizon).0,
         }
     }
 
     fn keep_or_not(&self, number: u64, attempt: Attempt) -> Result<Option<Caught>, Failure> {
-        if outcome::is_success(attempt.outcome) {
+        if !hunt::is_failure(attempt.outcome) {
             discard(&attempt.trace);
             return Ok(None);
         }
-        let passing = match self.keep_passing {
-            true => self.passing_sibling(&attempt)?,
+        let narrowed = match self.narrow {
+            true => self.narrowed(&attempt)?,
             false => None,
         };
         let keep = |trace: &PathBuf| self.places.keep(trace, &self.guest.name);
-        let passing = passing.map(|passing| keep(&passing.trace)).transpose()?;
-        let trace = keep(&attempt.trace)?;
+        let passing = narrowed.as_ref().map(|narrowed| keep(&narrowed.passing.path)).transpose()?;
+        let (outcome, steps, trace) = match &narrowed {
+            Some(Narrowed { failing, .. }) => {
+                discard(&attempt.trace);
+                (failing.outcome, &failing.steps, keep(&failing.path)?)
+            }
+            None => (attempt.outcome, &attempt.steps, keep(&attempt.trace)?),
+        };
         record::latest(self.places, &trace);
         Ok(Some(Caught {
             run: number + 1,
@@ -365,8 +370,9 @@ impl Hunter<'_> {
             passing,
             seed: attempt.seed,
             schedule: Schedule(attempt.policy).to_string(),
-            outcome: outcome::Facts::new(attempt.outcome, &attempt.steps, &attempt.console),
-            in_words: outcome::in_words(attempt.outcome),
+            choices: narrowed.as_ref().map(|narrowed| narrowed.choices + 1),
+            outcome: outcome::Facts::new(outcome, steps, &attempt.console),
+            in_words: outcome::in_words(outcome),
         }))
     }
 }

@@ -48,6 +48,7 @@ pub fn open_guest(path: &Path) -> Result<Guest, Failure> {
 pub fn options(run: &RunArgs, captured: &Captured) -> Options {
     Options {
         policy: run.schedule.0,
+        choices_max: run.choices.unwrap_or(u64::MAX),
         signature_granularity: run.signature.as_ref().map(|_| run.signature_granularity),
         output: match run.json {
             true => Output::Captured(captured.clone()),

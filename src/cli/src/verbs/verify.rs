@@ -36,10 +36,12 @@ impl Verify {
         let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
         let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..self.replay.options()? };
         let progress = voice.progress("verifying");
-        let verified = cantus::replay(&path, &options);
+        let verified = cantus::verify(&path, &options);
         progress.finish_and_clear();
         let judged = match verified {
-            Ok(replayed) => Judged::new(&path, &replayed)?,
+            Ok(verified) => {
+                Judged::new(&path, &verified.replayed)?.narrowed(&path, verified.narrowed.as_ref())?
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 let outcome = junit::Outcome::Trouble { message: failure.to_string() };

@@ -12,4 +12,5 @@ mod instructions;
 mod interrupts;
 mod memory;
 mod privileged;
+mod random;
 mod translation;

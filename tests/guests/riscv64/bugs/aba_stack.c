@@ -25,7 +25,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 150
+#define ROUNDS 80
 #define NODES_PER_HART 3
 #define NOTHING 0    /* instead of a node's number, which starts at 1: the stack ends here */
 #define TAKEN (~0ul) /* instead of the head: a hart has it in hand, and will put one back at once */

@@ -16,7 +16,7 @@
  */
 #include "cantus.h"
 
-#define SEATS 60
+#define SEATS 24
 
 /* The seating plan: who sold the seat (the clerk's number + 1), or 0 while it is free. */
 static OWN_PAGE volatile uint32_t holders[SEATS];
@@ -76,10 +76,10 @@ void main(unsigned hart) {
     for (unsigned seat = 0; seat < SEATS; seat++)
         tickets[hart][seat] = 0;
     all_harts_barrier();
-    think(random_next(&random) % 512); /* opens the counter */
+    think(random_next(&random) % 1024); /* opens the counter */
     for (unsigned seat = 0; seat < SEATS; seat++)
         if (sell(seat, hart))
-            think(random_next(&random) % 512); /* the customer counts the coins */
+            think(random_next(&random) % 1024); /* the customer counts the coins */
     all_harts_barrier();
 
     if (hart == 0)

@@ -23,7 +23,7 @@
  */
 #include "cantus.h"
 
-#define MESSAGES_PER_HART 40
+#define MESSAGES_PER_HART 20
 #define WORDS 3
 #define SLOTS 8
 

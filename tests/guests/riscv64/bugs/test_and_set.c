@@ -17,7 +17,7 @@
  */
 #include "cantus.h"
 
-#define ROUNDS 150
+#define ROUNDS 60
 
 static OWN_PAGE volatile uint32_t lock;
 

@@ -1,0 +1,9 @@
+//! The command line as users meet it: statuses, messages, places, and the verbs on real guests.
+
+mod files;
+mod folder;
+mod hunting;
+mod runs;
+mod signals;
+mod tool;
+mod usage;
