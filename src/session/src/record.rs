@@ -117,7 +117,7 @@ fn header(guest: &Guest, options: &Options) -> Header {
             workers: options.workers as u16,
             settings: vec![Setting { name: "policy".into(), value: format!("{:?}", options.policy) }],
         },
-        host: host_facts(),
+        host: if options.describe_host { host_facts() } else { HostFacts::default() },
         command_line: options.command_line.clone(),
     }
 }
