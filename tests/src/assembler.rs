@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn numbers_come_out_as_they_went_in() {
         let mut random = crate::random::Random::new(1);
-        let special = [0, 1, 2047, 2048, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, u64::MAX, i64::MIN as u64, 1 << 52];
+        let special =
+            [0, 1, 2047, 2048, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, u64::MAX, i64::MIN as u64, 1 << 52];
         for number in special.into_iter().chain((0..2_000).map(|_| random.bits() >> random.below(64))) {
             for number in [number, number.wrapping_neg(), !number] {
                 let mut code = Assembler::new(0, false);

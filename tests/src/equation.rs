@@ -3,7 +3,8 @@
 use crate::generator::{Program, Size};
 use crate::random::Random;
 use cantus::{
-    Captured, ClockPolicy, Guest, Input, Options, Outcome, Output, Policy, ReplayOptions, Verdict, record, replay,
+    Captured, ClockPolicy, Guest, Input, Options, Outcome, Output, Policy, ReplayOptions, Verdict, record,
+    replay,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -88,9 +89,13 @@ pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Che
         input: if program.external { Input::Bytes(schedule.input.clone()) } else { Input::Nothing },
         ..Options::default()
     };
-    let recorded = record(&guest, &options, trace, true).map_err(|error| failure(format!("recording: {error}")))?;
+    let recorded =
+        record(&guest, &options, trace, true).map_err(|error| failure(format!("recording: {error}")))?;
     if recorded.outcome != Outcome::Exit(0) {
-        return Err(failure(format!("the recording ended with {:?}: {:?}", recorded.outcome, recorded.steps)));
+        return Err(failure(format!(
+            "the recording ended with {:?}: {:?}",
+            recorded.outcome, recorded.steps
+        )));
     }
     let options = ReplayOptions {
         workers: schedule.replay_workers,

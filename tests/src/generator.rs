@@ -16,7 +16,7 @@ mod runtime;
 mod shrink;
 mod statement;
 
-pub use statement::{Counter, Pte, Read, Place, Statement};
+pub use statement::{Counter, Place, Pte, Read, Statement};
 
 use crate::elf;
 use crate::random::Random;

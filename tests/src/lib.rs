@@ -1,7 +1,9 @@
-//! What the whole-system suites are made with: programs that write programs, and the equations that must hold for them.
+//! What the whole-system suites are made with: programs that write programs, the equations that must hold for them, and
+//! the traces that are kept.
 
 pub mod assembler;
 pub mod elf;
 pub mod equation;
 pub mod generator;
+pub mod golden;
 pub mod random;

@@ -37,6 +37,8 @@ pub struct Options {
     pub input: Input,
     /// Ends the run from outside.
     pub interrupt: Interrupt,
+    /// Whether the trace says what host recorded it, and when, for people who read it. It does by default.
+    pub describe_host: bool,
     /// The command that records, for people who read the trace.
     pub command_line: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Default for Options {
             output: Output::Nowhere,
             input: Input::Nothing,
             interrupt: Interrupt::default(),
+            describe_host: true,
             command_line: Vec::new(),
         }
     }

@@ -113,7 +113,7 @@ fn header(guest: &Guest, options: &Options) -> Header {
         },
         images: vec![image(&guest.name, role, &guest.bytes)],
         schedule: schedule(options),
-        host: host_facts(),
+        host: if options.describe_host { host_facts() } else { HostFacts::default() },
         command_line: options.command_line.clone(),
     }
 }

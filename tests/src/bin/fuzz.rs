@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-const USAGE: &str = "usage: fuzz [-n PROGRAMS] [--seed FIRST] [-j JOBS] [--cores MAX] [--statements MAX] [--keep FOLDER]
+const USAGE: &str =
+    "usage: fuzz [-n PROGRAMS] [--seed FIRST] [-j JOBS] [--cores MAX] [--statements MAX] [--keep FOLDER]
   -n PROGRAMS       how many, 1000 by default
   --seed FIRST      the first one's seed, 0 by default
   -j JOBS           how many at the same time, 1 by default (each has up to four workers)
@@ -95,7 +96,8 @@ fn main() -> ExitCode {
                     if at >= arguments.programs {
                         return;
                     }
-                    let checked = check_seed(arguments.first + at, arguments.size, &arguments.keep, arguments.shrink);
+                    let checked =
+                        check_seed(arguments.first + at, arguments.size, &arguments.keep, arguments.shrink);
                     report(&mut sum.lock().expect("nobody panics while counting"), checked, &arguments);
                 }
             });
@@ -121,6 +123,10 @@ fn report(sum: &mut Sum, checked: Result<Checked, Report>, arguments: &Arguments
     let stderr = std::io::stderr();
     if stderr.is_terminal() {
         let Sum { done, steps, failures, .. } = sum;
-        let _ = write!(stderr.lock(), "\r{done} of {} programs, {steps} steps, {failures} failures", arguments.programs);
+        let _ = write!(
+            stderr.lock(),
+            "\r{done} of {} programs, {steps} steps, {failures} failures",
+            arguments.programs
+        );
     }
 }

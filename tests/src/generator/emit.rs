@@ -10,8 +10,8 @@ use super::{Counter, Paging, Place, Pte, Read, Statement};
 use crate::assembler::register::{A, GP, RA, S, T, TP, ZERO};
 use crate::assembler::{Assembler, bits, csr, i, r, s};
 use cantus_isa::Width;
-use cantus_isa::riscv::Opcode::{self, *};
 use cantus_isa::riscv::Op;
+use cantus_isa::riscv::Opcode::{self, *};
 
 /// Registers that count loops, from the outermost in.
 const COUNTERS: [u8; 3] = [S[1], S[2], S[3]];
@@ -195,7 +195,8 @@ impl Emitter<'_> {
                 self.fold(*acc, T[0]);
             }
             Statement::SetDevice { plic, acc } => {
-                let (code, address) = if *plic { (Sw, layout::PLIC + 4 * 11) } else { (Sb, layout::UART + 7) };
+                let (code, address) =
+                    if *plic { (Sw, layout::PLIC + 4 * 11) } else { (Sb, layout::UART + 7) };
                 self.code.number(T[0], address);
                 self.code.op(s(code, A[usize::from(*acc)], T[0], 0));
             }

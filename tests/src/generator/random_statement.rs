@@ -13,9 +13,8 @@ const AMOS_W: [Opcode; 9] =
     [AmoswapW, AmoaddW, AmoxorW, AmoandW, AmoorW, AmominW, AmomaxW, AmominuW, AmomaxuW];
 const AMOS_D: [Opcode; 9] =
     [AmoswapD, AmoaddD, AmoxorD, AmoandD, AmoorD, AmominD, AmomaxD, AmominuD, AmomaxuD];
-const ALU: [Opcode; 18] = [
-    Add, Sub, Xor, Mul, Mulhu, Mulhsu, Div, Remu, Sll, Sra, Sltu, Rol, Max, Min, Andn, Sh2add, Addw, Divuw,
-];
+const ALU: [Opcode; 18] =
+    [Add, Sub, Xor, Mul, Mulhu, Mulhsu, Div, Remu, Sll, Sra, Sltu, Rol, Max, Min, Andn, Sh2add, Addw, Divuw];
 const FLOAT: [Opcode; 21] = [
     FaddD, FsubD, FmulD, FdivD, FsqrtD, FmaddD, FmsubD, FnmaddD, FnmsubD, FmaddS, FaddS, FmulS, FdivS, FminD,
     FmaxD, FcvtSD, FcvtDS, FcvtDL, FcvtLD, FltD, FcvtWD,
@@ -23,7 +22,13 @@ const FLOAT: [Opcode; 21] = [
 /// What an entry of the window for data may say.
 const DATA_FLAGS: [u8; 7] = [
     // D A and R W X V.
-    0b1100_0111, 0b0100_0111, 0b0000_0111, 0b0100_0011, 0b0000_0011, 0b1000_0111, 0b0000_0000,
+    0b1100_0111,
+    0b0100_0111,
+    0b0000_0111,
+    0b0100_0011,
+    0b0000_0011,
+    0b1000_0111,
+    0b0000_0000,
 ];
 
 /// The style of a program: what there is more of, and where.
@@ -45,7 +50,8 @@ struct Style {
 pub(super) fn program(random: &mut Random, size: Size) -> Program {
     let paging = *random.pick(&[Paging::Bare, Paging::Sv39, Paging::Sv39, Paging::Sv48]);
     // As often few cores as many.
-    let cores = if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
+    let cores =
+        if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
     let spots = random.between(1, 12);
     let style = Style {
         paging,

@@ -88,7 +88,9 @@ fn functions(pages: &mut [u8], random: &mut Random) {
     };
     FUNCTION_OFFSETS.into_iter().for_each(&mut write);
     // The same ones in the other page, but for those that lie there already.
-    FUNCTION_OFFSETS[1..usize::from(layout::FUNCTIONS_IN_WINDOW)].iter().for_each(|offset| write(offset + 4096));
+    FUNCTION_OFFSETS[1..usize::from(layout::FUNCTIONS_IN_WINDOW)]
+        .iter()
+        .for_each(|offset| write(offset + 4096));
 }
 
 fn tables(pages: &mut [u8]) {

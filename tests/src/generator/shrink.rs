@@ -95,8 +95,9 @@ mod tests {
     #[test]
     fn what_is_left_is_what_is_needed() {
         let bad = |program: &Program| {
-            let fences = |core: &Vec<Statement>| format!("{core:?}").matches("Fence,").count()
-                + format!("{core:?}").matches("Fence]").count();
+            let fences = |core: &Vec<Statement>| {
+                format!("{core:?}").matches("Fence,").count() + format!("{core:?}").matches("Fence]").count()
+            };
             program.cores.iter().any(|core| fences(core) > 0)
         };
         let (mut seed, mut tried) = (0, 0);

@@ -121,7 +121,9 @@ impl Statement {
     /// How many statements this is, those in it included.
     pub fn len(&self) -> usize {
         1 + match self {
-            Statement::Locked { body, .. } | Statement::Repeat { body, .. } => body.iter().map(Statement::len).sum(),
+            Statement::Locked { body, .. } | Statement::Repeat { body, .. } => {
+                body.iter().map(Statement::len).sum()
+            }
             _ => 0,
         }
     }

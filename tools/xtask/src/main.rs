@@ -1,6 +1,7 @@
 //! The task runner: `cargo xtask <verb> [ARGUMENTS]`, one file a verb.
 
 mod bench;
+mod bless;
 mod fuzz;
 mod guests;
 mod tidy;
@@ -16,6 +17,7 @@ struct Verb {
 
 const VERBS: &[Verb] = &[
     Verb { name: "tidy", help: tidy::HELP, run: tidy::run },
+    Verb { name: "bless", help: bless::HELP, run: bless::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
     Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "guests", help: guests::HELP, run: guests::run },

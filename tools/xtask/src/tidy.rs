@@ -18,7 +18,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 pub use manifest::{Manifest, Section};
-pub use tree::Tree;
+pub use tree::{Tree, repository_root};
 
 /// What the verb does, in one line.
 pub const HELP: &str = "                        check the habits that no compiler checks";
