@@ -123,8 +123,9 @@ impl Recorder {
                 lane.note_edges(position);
                 Ok(if granule.line.is_some() { Extent::Line } else { Extent::Page })
             }
-            Err(Waiting { .. }) => {
-                order.answers_seen = answers;
+            Err(Waiting { asked, .. }) => {
+                // Without an answer to wait for, the core may try again at once.
+                order.answers_seen = if asked { answers } else { answers.wrapping_sub(1) };
                 lane.note_edges(position);
                 Err(Blocked)
             }

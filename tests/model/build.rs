@@ -72,8 +72,8 @@ const MUTANTS: [Mutant; 13] = [
     Mutant {
         name: "answer_gives_what_nobody_is_told",
         file: "ownership.rs",
-        from: "revoked.push(Revoked { granule, keep_read });\n            }\n            drop(entry);",
-        to: "let _ = keep_read;\n            }\n            drop(entry);",
+        from: "let keep_read = state.give_up(core, position, right);\n                revoked.push(Revoked { granule, keep_read });",
+        to: "state.give_up(core, position, right);",
     },
     Mutant {
         name: "merge_takes_from_those_who_run",

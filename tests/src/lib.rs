@@ -1,5 +1,5 @@
 //! What the whole-system suites are made with: programs that write programs, the equations that must hold for them, and
-//! the traces that are kept.
+//! golden traces.
 
 pub mod assembler;
 pub mod elf;

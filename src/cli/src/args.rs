@@ -299,15 +299,17 @@ pub fn core(text: &str) -> Result<u8, String> {
         .ok_or_else(|| format!("cores are numbered from 0 to {}", CORES_MAX - 1))
 }
 
-/// Refuses a file that is there, unless it may be replaced.
+/// Refuses a file that is there, unless it may be replaced; and what is no file, such as a device or a folder, always.
 pub fn refuse_existing(path: &std::path::Path, force: bool) -> Result<(), Failure> {
-    match !force && path.symlink_metadata().is_ok() {
-        true => Err(Failure::usage(format!(
-            "{}: is there already, and traces are not overwritten",
-            path.display()
-        ))
-        .advise("give --force to replace it, or another -o")),
-        false => Ok(()),
+    let Ok(facts) = path.symlink_metadata() else { return Ok(()) };
+    let shown = path.display();
+    if !facts.is_file() && !facts.is_symlink() {
+        return Err(Failure::usage(format!("{shown}: is no file, and is not replaced by a trace")));
+    }
+    match force {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("{shown}: is there already, and traces are not overwritten"))
+            .advise("give --force to replace it, or another -o")),
     }
 }
 

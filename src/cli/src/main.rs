@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Verb::Replay(verb) => verb.execute(voice),
         Verb::Verify(verb) => verb.execute(voice),
         Verb::Diff(verb) => verb.execute(voice),
-        Verb::Dump(verb) => verb.execute(),
+        Verb::Dump(verb) => verb.execute(voice),
         Verb::Info(verb) => verb.execute(),
         Verb::Ls(verb) => verb.execute(),
         Verb::Rm(verb) => verb.execute(voice),

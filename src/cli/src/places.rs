@@ -71,7 +71,10 @@ impl Places {
         with_ending.push(format!(".{EXTENSION}"));
         let candidates = [named.to_owned(), in_folder, PathBuf::from(with_ending)];
         match candidates.iter().find(|path| path.exists()) {
-            Some(path) => Ok(path.clone()),
+            Some(path) => {
+                tracing::debug!("{} is {}", named.display(), path.display());
+                Ok(path.clone())
+            }
             None => Err(Failure::new(
                 status::NO_SUCH_FILE,
                 format!(

@@ -4,10 +4,13 @@
 //! only; colours not where `NO_COLOR` is set.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use anstream::AutoStream;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::style::TemplateError;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
@@ -42,12 +45,31 @@ impl Voice {
         }
     }
 
-    /// Shows that something is going on, if somebody watches.
+    /// Shows that something is going on, and for how long, if somebody watches.
     pub fn progress(self, doing: &str) -> ProgressBar {
+        self.bar(doing, ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}"))
+    }
+
+    /// The same, with the size of a file that grows. Not where the guest's console is on the terminal, too.
+    pub fn progress_of_file(self, doing: &str, file: &Path) -> ProgressBar {
+        let file = file.to_owned();
+        let size = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+            let written = fs::metadata(&file).map_or(0, |facts| facts.len());
+            // Nobody is told if a line of progress is cut off.
+            let _ = out.write_str(&bytes(written));
+        };
+        let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {size}");
+        match io::stdout().is_terminal() {
+            true => ProgressBar::hidden(),
+            false => self.bar(doing, style.map(|style| style.with_key("size", size))),
+        }
+    }
+
+    fn bar(self, doing: &str, style: Result<ProgressStyle, TemplateError>) -> ProgressBar {
         let watched = !self.quiet && io::stderr().is_terminal();
         let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}") {
+        if let Ok(style) = style {
             bar.set_style(style);
         }
         bar.set_prefix(doing.to_owned());

@@ -127,7 +127,7 @@ impl Judged {
         let narrowing = match narrowed {
             Narrowed::Differs { position, pcs } => Narrowing::Differs {
                 position: position.0,
-                sites: [pcs.0, pcs.1].map(|pc| Box::new(sites.at(cantus_isa::Gva(pc)))),
+                sites: [pcs.0, pcs.1].map(|pc| Box::new(sites.at(cantus_analyses::Gva(pc)))),
             },
             Narrowed::Same { suspects, count } => {
                 let core = CoreId(self.divergence.as_ref().map_or(0, |divergence| divergence.core));
@@ -245,7 +245,7 @@ fn diverged(trace: &Trace, divergence: &Divergence) -> Diverged {
         core: divergence.core.0,
         position: divergence.position.0,
         agreed: divergence.agreed.0,
-        site: divergence.pc.map(|pc| sites.at(cantus_isa::Gva(pc))),
+        site: divergence.pc.map(|pc| sites.at(cantus_analyses::Gva(pc))),
         what: divergence.cause.to_string(),
     }
 }

@@ -37,6 +37,9 @@ pub(crate) enum Back {
     Over,
 }
 
+/// The longest slice while some core is blocked, in steps: it gets its next try soon.
+const SLICE_BESIDE_BLOCKED: u64 = 4_000;
+
 struct Queue {
     schedule: Schedule,
     ready: VecDeque<CoreId>,
@@ -48,6 +51,9 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
+    /// Which of the ready cores are blocked, and how many.
+    is_blocked: Vec<bool>,
+    blocked: usize,
     /// Counts what may let a blocked core go on: a turn that was not in vain.
     round: u64,
     /// For each core the round in which it was picked last.
@@ -72,6 +78,8 @@ impl Scheduler {
             at_cut: Vec::new(),
             busy: 0,
             left: cores,
+            is_blocked: vec![false; cores],
+            blocked: 0,
             round: 1,
             picked_in: vec![0; cores],
             vain_in: vec![0; cores],
@@ -96,7 +104,8 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            let Queue { schedule, ready, busy, round, picked_in, vain_in, .. } = &mut *queue;
+            let Queue { schedule, ready, busy, is_blocked, blocked, round, picked_in, vain_in, .. } =
+                &mut *queue;
             // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
             // that each has been tried since something happened.
             if *busy == 0
@@ -107,6 +116,10 @@ impl Scheduler {
             }
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
+                if std::mem::take(&mut is_blocked[core.index()]) {
+                    *blocked -= 1;
+                }
+                let slice = if *blocked > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
                 picked_in[core.index()] = *round;
                 return Picked::Core(core, slice);
             }
@@ -151,7 +164,12 @@ impl Scheduler {
         }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
-            Back::Ready | Back::Blocked => queue.ready.push_back(core),
+            Back::Ready => queue.ready.push_back(core),
+            Back::Blocked => {
+                queue.ready.push_back(core);
+                queue.is_blocked[core.index()] = true;
+                queue.blocked += 1;
+            }
             Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
             Back::Asleep(alarm) => {
                 queue.asleep[core.index()] = Some(alarm);

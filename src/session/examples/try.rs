@@ -24,7 +24,8 @@ fn main() {
         let ran = run(&guest, &options).unwrap();
         let free = t.elapsed();
         let t = Instant::now();
-        let recorded = record(&guest, &options, format!("/tmp/try{}.cantus", std::process::id()), true).unwrap();
+        let recorded =
+            record(&guest, &options, format!("/tmp/try{}.cantus", std::process::id()), true).unwrap();
         let rec = t.elapsed();
         let t = Instant::now();
         let replayed = replay(

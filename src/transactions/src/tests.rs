@@ -34,7 +34,7 @@ fn ord_2_a_parked_holder_loses_its_grant_at_once_and_a_running_one_is_asked() {
     run(&ownership, 0);
     run(&ownership, 1);
     assert_eq!(get(&ownership, 0, 0, Right::Write), Ok((WHOLE, vec![])));
-    assert_eq!(get(&ownership, 1, 0, Right::Write), Err(Waiting { holder: CoreId(0) }));
+    assert_eq!(get(&ownership, 1, 0, Right::Write), Err(Waiting { holder: CoreId(0), asked: true }));
     assert!(safepoints.is_raised(CoreId(0)) && ownership.is_asked(CoreId(0)));
     ownership.park(CoreId(0), 100);
     assert_eq!(ownership.answers(CoreId(1)), 1);

@@ -162,7 +162,11 @@ impl Actor {
                     self.granted_at = self.position;
                 }
             }
-            Err(_) => self.answers_seen = answers,
+            Err(waiting) if waiting.asked => self.answers_seen = answers,
+            Err(_) => {
+                self.answers_seen = answers.wrapping_sub(1);
+                yield_now();
+            }
         }
         self.note_edges();
         got.is_ok()

@@ -80,7 +80,7 @@ pub fn execute(programs: &[Program], schedule: impl IntoIterator<Item = usize>, 
         let mut next = at[core] + 1;
         let before = match program.code[at[core]] {
             Toy::AddTo(_, address) => memory.get(&address).map_or(0, |word| word.value),
-            _ => 0,
+            Toy::Add(..) | Toy::Load(..) | Toy::Store(..) | Toy::Unless(..) | Toy::Clock(_) | Toy::End => 0,
         };
         let mut access = |address: u64, stored: Option<u64>, events: &mut Vec<(Position, Event)>| {
             let word = memory.entry(address).or_default();

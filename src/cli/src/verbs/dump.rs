@@ -14,7 +14,7 @@ use crate::args::{self, PositionRange};
 use crate::failure::{Failure, status, with_sources};
 use crate::places;
 use crate::summary;
-use crate::terminal;
+use crate::terminal::{self, Voice};
 use crate::verbs::replay::ReplayArgs;
 
 /// Print the events of a trace
@@ -45,7 +45,7 @@ pub struct Dump {
 }
 
 impl Dump {
-    pub fn execute(self) -> Result<u8, Failure> {
+    pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let (named, range) = self.named()?;
         let path = places::Places::from_environment()?.find(named.as_deref())?;
         let trace = Trace::open(&path)?;
@@ -97,7 +97,7 @@ impl Dump {
             }
         }
         if let Some(what) = summary::incompleteness(&trace) {
-            tracing::warn!("{}: {what}", path.display());
+            voice.say(format!("note: {}: {what}", path.display()));
         }
         Ok(status::OK)
     }

@@ -314,6 +314,7 @@ impl Hunter<'_> {
         let options =
             Options { policy, seed, output: Output::Captured(captured.clone()), ..self.options.clone() };
         let trace = self.places.unkept();
+        tracing::debug!("recording under {} with seed {seed}", Schedule(policy));
         let recorded = cantus::record(self.guest, &options, &trace, true);
         match recorded {
             Ok(recorded) if recorded.outcome == Outcome::Interrupted => {

@@ -47,8 +47,8 @@ impl Record {
         let captured = Captured::default();
         let options = with_trace_args(run::options(&self.run, &captured), &self.trace);
         let recorded = match &self.output {
-            Some(path) => self.record_to(&guest, &options, path)?,
-            None => record_to_folder(&guest, &options)?,
+            Some(path) => self.record_to(&guest, &options, path, voice)?,
+            None => record_to_folder(&guest, &options, voice)?,
         };
         run::finish(&self.run, &guest, recorded.signature.as_deref())?;
         match self.run.json {
@@ -71,14 +71,22 @@ impl Record {
         Ok(outcome::status(recorded.outcome))
     }
 
-    fn record_to(&self, guest: &Guest, options: &Options, path: &Path) -> Result<Recorded, Failure> {
+    fn record_to(
+        &self,
+        guest: &Guest,
+        options: &Options,
+        path: &Path,
+        voice: Voice,
+    ) -> Result<Recorded, Failure> {
         args::refuse_existing(path, self.force)?;
         // A trace elsewhere is the latest all the same, where there is a folder to say so.
         let places = Places::from_environment().ok().filter(|places| places.create().is_ok());
         if let Some(places) = &places {
             latest(places, path);
         }
+        let progress = voice.progress_of_file("recording", path);
         let recorded = cantus::record(guest, options, path, self.force);
+        progress.finish_and_clear();
         if let (Err(_), Some(places)) = (&recorded, &places) {
             mend(places);
         }
@@ -92,13 +100,17 @@ pub fn with_trace_args(options: Options, trace: &TraceArgs) -> Options {
 }
 
 /// Records to a new name in the trace folder.
-fn record_to_folder(guest: &Guest, options: &Options) -> Result<Recorded, Failure> {
+fn record_to_folder(guest: &Guest, options: &Options, voice: Voice) -> Result<Recorded, Failure> {
     let places = Places::from_environment()?;
     places.create()?;
     for path in places.names(&guest.name) {
+        tracing::info!("recording {} to {}", guest.name, path.display());
         // Before the recording, so that it is the latest even if the recorder is killed.
         latest(&places, &path);
-        match cantus::record(guest, options, &path, false) {
+        let progress = voice.progress_of_file("recording", &path);
+        let recorded = cantus::record(guest, options, &path, false);
+        progress.finish_and_clear();
+        match recorded {
             // Another recorder was faster.
             Err(cantus::Error::Trace(TraceError::Exists { .. })) => {}
             Err(error) => {

@@ -126,6 +126,16 @@ fn a_trace_is_not_overwritten_unless_forced() {
 }
 
 #[test]
+fn devices_and_folders_are_not_replaced() {
+    let tool = Tool::new();
+    let folder = tool.folder().to_str().unwrap();
+    for target in ["/dev/full", folder] {
+        assert_eq!(tool.run(&["record", "--force", "-o", target, &elf("hello")]).status, 64, "{target}");
+        assert!(fs::metadata(target).is_ok());
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_is_an_io_error() {
     let tool = Tool::new();
     let hello = elf("hello");

@@ -38,3 +38,6 @@ impl Cell {
         self.0.with_mut(|_| during());
     }
 }
+
+/// Few, so that a core that is turned away has few futures.
+pub const REFUSALS_MAX: u32 = 1;

@@ -50,3 +50,6 @@ impl Cell {
         self.users.fetch_add(1, Ordering::SeqCst);
     }
 }
+
+/// Few, so that a core that is turned away has few futures.
+pub const REFUSALS_MAX: u32 = 1;
