@@ -1,7 +1,10 @@
 //! Every trace under `golden/traces/` replays, and prints what the recorded run printed.
 
+use std::collections::BTreeSet;
+
 use cantus::Verdict;
 use cantus_tests::golden::{TRACES, folder};
+use cantus_traces::{Event, Trace};
 
 /// What to do when one does not.
 const REMEDY: &str =
@@ -37,4 +40,26 @@ fn every_golden_trace_is_in_the_list() {
         let path = entry.unwrap().path();
         assert!(listed.contains(&path), "{} is in no list: add it to TRACES, or remove it", path.display());
     }
+}
+
+#[test]
+fn golden_traces_hold_events_of_every_kind() {
+    let mut kinds = BTreeSet::new();
+    for golden in TRACES {
+        let trace = Trace::open(&golden.trace()).unwrap();
+        for (_, event) in trace.read_all().unwrap().into_iter().flatten() {
+            kinds.insert(match event {
+                Event::Order { .. } => "order",
+                Event::Lines(_) => "lines",
+                Event::Clock(_) => "clock",
+                Event::ConditionalFailed => "conditional failed",
+                Event::Input { .. } => "input",
+                Event::Digest { .. } => "digest",
+                // Comes only in runs that are too long to be kept.
+                Event::Cut { .. } => continue,
+            });
+        }
+    }
+    let expected = ["clock", "conditional failed", "digest", "input", "lines", "order"];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }

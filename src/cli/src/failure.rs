@@ -165,7 +165,7 @@ impl From<cantus::Error> for Failure {
                 Self::new(status::BAD_DATA, message)
             }
             Error::Trace(error) => error.into(),
-            Error::Diff(_) => Self::new(status::BAD_DATA, message),
+            Error::Diff(_) | Error::Again { .. } => Self::new(status::BAD_DATA, message),
             Error::ImageMissing { .. } => {
                 Self::new(status::NO_SUCH_FILE, message).advise("give it with --guest FILE")
             }

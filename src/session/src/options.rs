@@ -37,6 +37,8 @@ pub struct Options {
     pub input: Input,
     /// Ends the run from outside.
     pub interrupt: Interrupt,
+    /// Whether the trace says what host recorded it, and when, for people who read it. It does by default.
+    pub describe_host: bool,
     /// The command that records, for people who read the trace.
     pub command_line: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Default for Options {
             output: Output::Nowhere,
             input: Input::Nothing,
             interrupt: Interrupt::default(),
+            describe_host: true,
             command_line: Vec::new(),
         }
     }
@@ -141,6 +144,15 @@ impl Interrupt {
     /// Whether it has been raised.
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(SeqCst)
+    }
+
+    /// How far the runs are that this interrupt would end: the steps of all their cores, and the guest's time in seconds
+    /// of the latest. For people who wait.
+    pub fn progress(&self) -> (u64, f64) {
+        let running = self.0.running.lock();
+        let steps = running.iter().map(|outside| outside.progress().0).sum();
+        let ticks = running.last().map_or(0, |outside| outside.progress().1);
+        (steps, ticks as f64 / cantus_engine::TICKS_PER_SECOND as f64)
     }
 
     /// A run begins that this interrupt ends.

@@ -59,7 +59,7 @@ fn narrow(path: &Path, options: &ReplayOptions, divergence: &Divergence) -> Resu
     if stretch.from >= stretch.to {
         return Ok(None);
     }
-    let trouble = |error: Trouble| Error::Diff(error.to_string());
+    let trouble = |error: Trouble| Error::Again { path: path.to_owned(), error };
     let path_on = |workers: usize| -> Result<Vec<Step>, Error> {
         let mut executed = Executed::open(path, options.guest.as_ref())?.on_workers(workers);
         let mut paths = executed.paths(&[stretch]).map_err(trouble)?;

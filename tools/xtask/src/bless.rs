@@ -28,12 +28,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     for golden in TRACES {
         bless_trace(golden, all).with_context(|| golden.name())?;
     }
-    let tree = Tree::of_repository()?;
-    bless_snapshots(&tree)?;
+    let tests = bless_snapshots(&Tree::of_repository()?);
     let changes = changes(&before, &blessed(&Tree::of_repository()?));
     changes.iter().for_each(|change| println!("{change}"));
     println!("{} files changed", changes.len());
-    Ok(())
+    tests
 }
 
 /// Records a golden trace, if there is a reason to.

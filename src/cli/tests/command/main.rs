@@ -2,6 +2,7 @@
 
 mod files;
 mod folder;
+mod golden;
 mod hunting;
 mod runs;
 mod signals;

@@ -143,8 +143,13 @@ fn rounds_that_take(wanted: Duration, workload: &Workload, options: &Options) ->
     let mut rounds = workload.rounds();
     loop {
         let guest = workload.guest(rounds);
-        let (time, ran) = timed(|| cantus::run(&guest, options));
-        passed("free run", ran?.outcome)?;
+        let mut time = Duration::MAX;
+        // The shorter of two: a busy host makes a run long now and then.
+        for _ in 0..2 {
+            let (one, ran) = timed(|| cantus::run(&guest, options));
+            passed("free run", ran?.outcome)?;
+            time = time.min(one);
+        }
         if time >= wanted {
             return Ok(rounds);
         }
