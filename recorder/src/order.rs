@@ -104,7 +104,7 @@ impl Recorder {
     ) -> Result<Extent, Blocked> {
         let order = &mut lane.order;
         if order.split.permits(page, line, right) {
-            if order.split.is_calm(page) && self.ownership.merge(lane.id, page, &mut order.after) {
+            if order.split.is_calm(page) && self.ownership.merge(lane.id, position, page, &mut order.after) {
                 lane.note_edges(position);
                 return Ok(Extent::Page);
             }
@@ -123,8 +123,9 @@ impl Recorder {
                 lane.note_edges(position);
                 Ok(if granule.line.is_some() { Extent::Line } else { Extent::Page })
             }
-            Err(Waiting { .. }) => {
-                order.answers_seen = answers;
+            Err(Waiting { asked, .. }) => {
+                // Without an answer to wait for, the core may try again at once.
+                order.answers_seen = if asked { answers } else { answers.wrapping_sub(1) };
                 lane.note_edges(position);
                 Err(Blocked)
             }

@@ -443,3 +443,6 @@ impl<'a> Bytes<'a> {
         format!("expected more bytes, came the payload's end at {}", self.bytes.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,13 @@
 //! A complete trace has an index. Without one, chunks are walked from the first on. A chunk whose payload is damaged is
 //! skipped; one whose own header is damaged ends the walk, because nothing says where the next one begins.
 
+use std::fmt;
+
 use crate::{
     CoreId, Position, TraceError, blocks,
     footer::FooterBlock,
     frame::{self, CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, TRAILER_BYTES},
-    limits::{CHUNK_BYTES_MAX, POSITION_MAX},
+    limits::{CHUNK_BYTES_MAX, CHUNKS_MAX, POSITION_MAX},
     source::Source,
 };
 
@@ -27,6 +29,22 @@ pub enum Completeness {
     },
     /// Some of its bytes are not those that were written. This is the first damage; see [`crate::Trace::damages`].
     Damaged(Damage),
+}
+
+impl fmt::Display for Completeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Completeness::Complete => write!(f, "the trace is complete"),
+            Completeness::Killed { chunks, offset, torn_bytes } => write!(
+                f,
+                "the recorder ended before it could write the end: {chunks} whole chunks up to offset {offset}, \
+                 then {torn_bytes} bytes of a torn one"
+            ),
+            Completeness::Damaged(damage) => {
+                write!(f, "chunk {} at offset {} is damaged: {}", damage.chunk, damage.offset, damage.what)
+            }
+        }
+    }
 }
 
 /// A place where a trace's bytes are not those that were written.
@@ -246,7 +264,7 @@ fn read_chunk(source: &Source, offset: u64, end: u64, bytes: &mut Vec<u8>) -> Re
 fn walk(source: &Source, begin: u64, cores: usize) -> Result<Found, TraceError> {
     let mut found = Found { chunks: Vec::new(), damages: Vec::new(), footer: None, lost: false, end: begin };
     let mut bytes = Vec::new();
-    for number in 0.. {
+    for number in 0..CHUNKS_MAX {
         let offset = found.end;
         let unknown = |what| Damage { chunk: number, offset, kind: None, core: None, what };
         let (header, damage) = match read_chunk(source, offset, source.bytes, &mut bytes)? {

@@ -7,7 +7,7 @@
 //!   [`Checkpoint`].
 //! - Writing: [`TraceWriter`], which owns the writer thread, and a [`CoreStream`] for each core.
 //! - Reading: [`Trace`], an [`EventStream`] for each core, and [`Completeness`], which says what is missing.
-//! - Changing: [`rewrite`].
+//! - Changing: [`rewrite()`].
 //!
 //! It guarantees that what is read is a prefix of what was written, core by core, whatever happened to the file in
 //! between, and that no bytes make it panic (`REP-3`). It does not guarantee that the streams of different cores end at

@@ -28,9 +28,9 @@ impl fmt::Display for CoreId {
     }
 }
 
-/// How many steps a core has completed. A step is an instruction that retired or that ended in an exception, or a
-/// page-table walk's update of accessed and dirty bits. It is the only time that the record knows: an event *at*
-/// position p comes after p whole steps and before, or as part of, the next one.
+/// How many steps a core has completed. A step is an instruction that retired or that ended in an exception, a
+/// page-table walk's update of accessed and dirty bits, or the receipt of an input for a device. It is the only time that
+/// the record knows: an event *at* position p comes after p whole steps and before, or as part of, the next one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(wincode::SchemaWrite, wincode::SchemaRead))]
 pub struct Position(pub u64);
@@ -66,7 +66,7 @@ pub enum Event {
     Clock(u64),
     /// The next step is a store-conditional, and it failed because another core had written the reserved granule.
     ConditionalFailed,
-    /// Before the next step, these bytes reached a device from outside.
+    /// The next step is the receipt of these bytes, from outside, by a device.
     Input {
         /// The device that received them.
         device: DeviceId,

@@ -1,6 +1,9 @@
 //! read(write(t)) == t, however the events were cut into chunks and whoever wrote them.
 
-#![allow(clippy::disallowed_methods, reason = "cores of a recording append from the threads of their workers")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cores of a recording append from the threads of their workers"
+)]
 
 mod samples;
 
@@ -8,7 +11,7 @@ use std::thread;
 
 use cantus_traces::{
     Completeness, CoreId, DeviceId, Event, Position, Trace, TraceError, TraceWriter, WriterOptions,
-    limits::INPUT_BYTES_MAX,
+    limits::INPUT_BYTES_MAX, rewrite,
 };
 use proptest::prelude::*;
 use samples::{FIRMWARE, PROGRAM, Streams, append_all, footer, header, machine_digest, plausible, write};
@@ -56,8 +59,10 @@ fn cores_append_from_threads_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.cantus");
     let streams = plausible(4, 20_000, 1);
+    fn may_be_shared(_: &(impl Send + Sync)) {}
     let options = WriterOptions { buffer_bytes: 4096, queue_chunks: 1, ..WriterOptions::default() };
     let (writer, writers) = TraceWriter::create(&path, &header(4), &[PROGRAM], options).unwrap();
+    may_be_shared(&writer);
     thread::scope(|scope| {
         for (mut writer, events) in writers.into_iter().zip(&streams) {
             scope.spawn(move || {
@@ -73,6 +78,7 @@ fn cores_append_from_threads_of_their_own() {
 
     let trace = Trace::open(&path).unwrap();
     assert_eq!(trace.totals().events, totals.events);
+    assert_eq!(trace.totals().file_bytes, totals.file_bytes);
     assert_eq!(trace.totals().event_bytes_stored, totals.event_bytes_stored);
     thread::scope(|scope| {
         for (core, events) in trace.cores().zip(&streams) {
@@ -214,4 +220,54 @@ fn flushed_events_are_read_from_an_unfinished_trace() {
     assert_eq!(trace.extent(CoreId(1)).unwrap().chunks, 1);
     assert_eq!(trace.extent(CoreId(2)), None);
     assert_eq!(trace.stream(CoreId(2)).count(), 0);
+}
+
+#[test]
+fn a_trace_is_written_again_with_an_edge_less_and_an_input_altered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("t.cantus"), folder.path().join("copy.cantus"));
+    let original = plausible(3, 400, 6);
+    write(&path, &original, 50, WriterOptions::default());
+    let trace = Trace::open(&path).unwrap();
+    let mut changed = trace.read_all().unwrap();
+    let edge = changed[1].iter().position(|(_, event)| matches!(event, Event::Order { .. })).unwrap();
+    changed[1].remove(edge);
+    let clock = changed[2].iter_mut().find_map(|(_, event)| match event {
+        Event::Clock(value) => Some(value),
+        Event::Order { .. }
+        | Event::Lines(_)
+        | Event::ConditionalFailed
+        | Event::Input { .. }
+        | Event::Digest { .. }
+        | Event::Cut { .. } => None,
+    });
+    *clock.unwrap() += 1;
+    rewrite(&trace, &copy, &changed, WriterOptions::default()).unwrap();
+
+    let copy = Trace::open(&copy).unwrap();
+    assert_eq!(copy.completeness(), &Completeness::Complete);
+    assert_eq!(copy.read_all().unwrap(), changed);
+    assert_ne!(changed, original);
+    assert_eq!((copy.header(), copy.footer()), (trace.header(), trace.footer()));
+    assert_eq!(copy.machine_digests().unwrap(), trace.machine_digests().unwrap());
+    assert_eq!(copy.image(1).unwrap(), PROGRAM);
+}
+
+#[test]
+fn an_unfinished_trace_is_written_again_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("t.cantus"), folder.path().join("copy.cantus"));
+    let (writer, mut writers) =
+        TraceWriter::create(&path, &header(2), &[PROGRAM], WriterOptions::default()).unwrap();
+    writers[1].append(Position(5), &Event::Lines(8));
+    writers[1].flush(Position(70));
+    writer.abandon().unwrap();
+    let trace = Trace::open(&path).unwrap();
+    rewrite(&trace, &copy, &[vec![], vec![(Position(6), Event::Lines(8))]], WriterOptions::default())
+        .unwrap();
+    let copy = Trace::open(&copy).unwrap();
+    assert!(matches!(copy.completeness(), Completeness::Killed { torn_bytes: 0, .. }));
+    assert_eq!(copy.read_all().unwrap(), [vec![], vec![(Position(6), Event::Lines(8))]]);
+    assert_eq!(copy.extent(CoreId(1)).unwrap().reached, Position(70));
+    assert_eq!(copy.horizon().unwrap(), [Position(0), Position(70)]);
 }

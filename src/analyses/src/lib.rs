@@ -4,11 +4,14 @@
 //! nothing here knows how a trace is executed.
 
 pub mod diff;
+pub mod dump;
+mod interrupts;
+pub mod junit;
 pub mod replays;
 pub mod site;
 pub mod symbols;
 
-use cantus_isa::{Gpa, Gva};
+pub use cantus_isa::{Gpa, Gva};
 use serde::Serializer;
 
 /// An address as JSON has it: a string such as `"0x80000000"`, since JSON's numbers end at 2^53 for many readers.

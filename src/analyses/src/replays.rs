@@ -122,7 +122,7 @@ pub trait Replays {
     /// the core ends earlier than the stretch, so do the parts.
     fn prints(&mut self, stretches: &[Stretch], every: u64) -> Result<Vec<Vec<Print>>, Trouble>;
 
-    /// For each stretch: its steps, in order.
+    /// For each stretch: its steps, in order. Of one core there may be many stretches, which ascend and do not overlap.
     fn paths(&mut self, stretches: &[Stretch]) -> Result<Vec<Vec<Step>>, Trouble>;
 
     /// The accesses of a stretch, in the order in which the core made them.

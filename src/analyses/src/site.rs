@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cantus_isa::Gva;
+use cantus_isa::riscv::{decode, disassemble};
 use serde::Serialize;
 
 use crate::symbols::{Frame, Place, Symbols};
@@ -22,6 +23,8 @@ pub struct Site {
     pub frames: Vec<Frame>,
     /// The line's text.
     pub text: Option<String>,
+    /// The instruction that the guest's file has there. The guest may have written another one since.
+    pub instruction: Option<String>,
 }
 
 /// Finds sites: a guest's symbols, and its source text where it can be had.
@@ -49,7 +52,17 @@ impl<'a> Sites<'a> {
             let line = (self.text)(frame.file.as_deref()?, frame.line?)?;
             Some(line.trim().to_owned()).filter(|line| !line.is_empty())
         });
-        Site { pc, place: self.symbols.place(pc), frames, text }
+        Site { pc, place: self.symbols.place(pc), frames, text, instruction: self.instruction(pc) }
+    }
+
+    fn instruction(&self, pc: Gva) -> Option<String> {
+        let bytes = self.symbols.bytes(pc)?;
+        // A compressed instruction may be the last thing in its segment.
+        let mut word = [0; 4];
+        let length = bytes.len().min(4);
+        word[..length].copy_from_slice(&bytes[..length]);
+        let operation = decode(u32::from_le_bytes(word)).ok()?;
+        (usize::from(operation.length) <= length).then(|| disassemble(&operation, pc.0))
     }
 }
 

@@ -29,15 +29,6 @@ impl Outcome {
     pub fn of_exit_code(code: u64) -> Self {
         if code == 0 { Outcome::Passed } else { Outcome::Failed(code) }
     }
-
-    /// The exit status of a host process that reports this outcome: for a failure the low byte of its code, or 1
-    /// where that would say success.
-    pub fn status(self) -> u8 {
-        match self {
-            Outcome::Passed | Outcome::Reset => 0,
-            Outcome::Failed(code) => (code as u8).max(u8::from(code as u8 == 0)),
-        }
-    }
 }
 
 /// What a device may ask of the world outside of it, during an access or an input. All of it is done in the name of

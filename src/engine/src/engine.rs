@@ -1,7 +1,8 @@
 //! Workers that run cores.
 
 use crate::bus::Bus;
-use crate::port::{Access, Window};
+use crate::port::Window;
+use crate::schedule::Schedule;
 use crate::scheduler::{Back, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
@@ -21,6 +22,9 @@ pub struct Configuration {
     pub policy: Policy,
     /// Varies the policy's random choices.
     pub seed: u64,
+    /// After so many choices of the policy, cores run in turn. Between two numbers of choices next to each other, one of
+    /// which shows a bug, lies the choice that matters.
+    pub choices_max: u64,
     /// The run ends when a core has completed so many steps.
     pub steps_max: Option<u64>,
 }
@@ -67,8 +71,10 @@ enum Turn {
     Over,
 }
 
-/// How often a worker looks whether a blocked core can go on before it turns to another one.
+/// How often a worker looks whether the core that it has just run can go on, where no other core is ready.
 const LOOKS: u32 = 64;
+/// The same where others are. At a core that was blocked before, it looks once.
+const LOOKS_BESIDE_OTHERS: u32 = 8;
 /// How many picks in vain make a worker give way to other threads of the host.
 const VAIN_PICKS_MAX: u32 = 8;
 
@@ -97,8 +103,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     ) -> Self {
         assert!(!cores.is_empty() && configuration.workers > 0, "a machine has a core and a worker");
         let clock = Clock::new(configuration.clock, cores.len());
-        let Configuration { policy, seed, .. } = configuration;
-        let outside = Outside::new(cores.len(), clock, policy, seed, safepoints, console);
+        let Configuration { policy, seed, choices_max, .. } = configuration;
+        let schedule = Schedule::new(policy, seed, choices_max, cores.len());
+        let outside = Outside::new(cores.len(), clock, schedule, safepoints, console);
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {
@@ -149,8 +156,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let mut vain = 0;
         loop {
             let picked = scheduler.pick(clock, || self.outside.is_stopped(), || self.outside.is_input_open());
-            let (id, slice) = match picked {
-                Picked::Core(id, slice) => (id, slice),
+            let (id, slice, others) = match picked {
+                Picked::Core(id, slice, others) => (id, slice, others),
                 Picked::Over => return,
                 Picked::Cut(cores) => {
                     self.cut(&cores);
@@ -163,7 +170,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let place = &self.cores[id.index()];
             let mut running = place.lock().take().expect("a ready core is in its place");
             let before = running.core.position;
-            let turn = self.turns(id, &mut running, slice);
+            let turn = self.turns(id, &mut running, slice, others);
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
@@ -201,15 +208,16 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     }
 
     /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
-    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64) -> Turn {
+    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64, others: bool) -> Turn {
         let end = running.core.position.saturating_add(slice);
         let mut blocked = running.blocked;
+        let mut looks_max = 0;
         loop {
             if blocked {
                 let mut looks = 0;
                 while !self.boundary.ready(&running.lane) {
                     looks += 1;
-                    if looks > LOOKS || self.outside.is_stopped() {
+                    if looks > looks_max || self.outside.is_stopped() {
                         return Turn::Blocked;
                     }
                     std::hint::spin_loop();
@@ -222,6 +230,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 return turn;
             }
             blocked = true;
+            looks_max = if others { LOOKS_BESIDE_OTHERS } else { LOOKS };
         }
     }
 
@@ -252,14 +261,6 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 memory_written: false,
             };
             if B::LIVE {
-                while let Some((device, bytes)) = self.outside.take_input(id) {
-                    self.boundary.input(window.lane, core.position, device, &bytes);
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
-                }
                 let live = self.outside.lines(id);
                 core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
                 if core.position >= limit {
@@ -275,15 +276,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
-                    self.bus.input(
-                        device,
-                        &bytes,
-                        &mut Access { window: &mut window, position: core.position },
-                    );
+                    window.input(core, device, &bytes);
                     continue;
                 }
                 Next::End => return Turn::Over,
             };
+            if B::LIVE
+                && let Some((device, bytes)) = self.outside.take_input(id)
+            {
+                let position = core.position;
+                window.input(core, device, &bytes);
+                // Behind the order edges of the devices that it reached.
+                self.boundary.input(window.lane, position, device, &bytes);
+                continue;
+            }
             if std::mem::take(asleep) && !core.hart.wfi_wakes() {
                 *asleep = true;
                 return Turn::Asleep;

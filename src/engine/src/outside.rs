@@ -4,7 +4,7 @@
 
 use crate::schedule::Schedule;
 use crate::scheduler::Scheduler;
-use crate::{Clock, Outcome, Policy};
+use crate::{Clock, Outcome};
 use cantus_traces::{CoreId, DeviceId};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
@@ -39,15 +39,14 @@ impl Outside {
     pub(crate) fn new(
         cores: usize,
         clock: Clock,
-        policy: Policy,
-        seed: u64,
+        schedule: Schedule,
         safepoints: Arc<Safepoints>,
         console: Box<dyn Console>,
     ) -> Self {
         Self {
             clock,
             safepoints,
-            scheduler: Scheduler::new(cores, Schedule::new(policy, seed, cores)),
+            scheduler: Scheduler::new(cores, schedule),
             lines: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             deadlines: (0..cores).map(|_| AtomicU64::new(u64::MAX)).collect(),
             inbox: Mutex::default(),
@@ -69,6 +68,11 @@ impl Outside {
     /// Whether the run is to end.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
+    }
+
+    /// Steps that all cores have completed, as of their last slices, and the clock in ticks. For people who wait.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.scheduler.steps(), self.clock.now())
     }
 
     pub(crate) fn outcome(&self) -> Option<Outcome> {

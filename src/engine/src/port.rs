@@ -2,10 +2,10 @@
 
 use crate::bus::{Bus, BusContext, Stop};
 use crate::{Boundary, Outcome, Outside};
-use cantus_interp::{Blocked, Extent, Port, Refusal};
+use cantus_interp::{Blocked, Core, Extent, Port, Refusal};
 use cantus_isa::{Gpa, Width};
 use cantus_memory::{LINE_SIZE, Ram, Right};
-use cantus_traces::{CoreId, Position};
+use cantus_traces::{CoreId, DeviceId, Position};
 
 /// One core's window on the world, while it runs.
 pub(crate) struct Window<'a, B: Boundary> {
@@ -26,6 +26,15 @@ impl<B: Boundary> Window<'_, B> {
     pub(crate) fn count(&mut self, position: u64) {
         self.outside.clock.advance(position - *self.counted);
         *self.counted = position;
+    }
+
+    /// A device receives bytes from outside in the name of this core. That is a step: others that come to the device
+    /// afterwards come after it (ORD-8).
+    pub(crate) fn input(&mut self, core: &mut Core, device: DeviceId, bytes: &[u8]) {
+        self.bus.input(device, bytes, &mut Access { window: self, position: core.position });
+        core.position += 1;
+        core.hart.not_retired();
+        self.boundary.completed(self.lane, core.position);
     }
 
     fn ask(&mut self, position: u64, address: Gpa, right: Right) -> Result<Extent, Blocked> {
@@ -72,9 +81,9 @@ impl<B: Boundary> Port for Window<'_, B> {
 }
 
 /// One access of a core to a device, or an input that the core receives for one.
-pub(crate) struct Access<'w, 'a, B: Boundary> {
-    pub(crate) window: &'w mut Window<'a, B>,
-    pub(crate) position: u64,
+struct Access<'w, 'a, B: Boundary> {
+    window: &'w mut Window<'a, B>,
+    position: u64,
 }
 
 impl<B: Boundary> Access<'_, '_, B> {

@@ -5,6 +5,7 @@
 
 use cantus_traces::CoreId;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// How slices are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,17 @@ pub enum Policy {
         /// About how many steps the run takes in all.
         horizon: u64,
     },
+}
+
+impl fmt::Display for Policy {
+    /// As the command line takes it: `fair:50000`, `random:2000`, `pct:3:100000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fair { slice } => write!(f, "fair:{slice}"),
+            Self::Random { slice_max } => write!(f, "random:{slice_max}"),
+            Self::Pct { depth, horizon } => write!(f, "pct:{depth}:{horizon}"),
+        }
+    }
 }
 
 /// A core's unbroken turns under PCT, in steps, before it falls to the bottom.
@@ -64,10 +76,16 @@ pub(crate) struct Schedule {
     steps: u64,
     /// PCT: steps of the core since it last fell.
     turns: Vec<u64>,
+    /// How many more choices the policy may make.
+    choices_left: u64,
 }
 
+/// The slice after the policy has made all its choices.
+const SLICE_AFTERWARDS: u64 = 50_000;
+
 impl Schedule {
-    pub(crate) fn new(policy: Policy, seed: u64, cores: usize) -> Self {
+    /// `choices_max` choices are made by `policy`; from then on cores run in turn.
+    pub(crate) fn new(policy: Policy, seed: u64, choices_max: u64, cores: usize) -> Self {
         let mut random = Random(seed);
         let mut priorities: Vec<i64> = (1..=cores as i64).collect();
         for at in (1..cores).rev() {
@@ -78,11 +96,26 @@ impl Schedule {
             Policy::Fair { .. } | Policy::Random { .. } => Vec::new(),
         };
         changes.sort_unstable_by(|a, b| b.cmp(a));
-        Self { policy, random, priorities, changes, bottom: 0, steps: 0, turns: vec![0; cores] }
+        Self {
+            policy,
+            random,
+            priorities,
+            changes,
+            bottom: 0,
+            steps: 0,
+            turns: vec![0; cores],
+            choices_left: choices_max,
+        }
     }
 
     /// Takes the core that runs next out of `ready`, with the number of steps that it may run.
     pub(crate) fn choose(&mut self, ready: &mut VecDeque<CoreId>) -> Option<(CoreId, u64)> {
+        if !ready.is_empty() {
+            match self.choices_left.checked_sub(1) {
+                Some(left) => self.choices_left = left,
+                None => self.policy = Policy::Fair { slice: SLICE_AFTERWARDS },
+            }
+        }
         match self.policy {
             Policy::Fair { slice } => {
                 let core = ready.pop_front()?;
@@ -136,7 +169,7 @@ mod tests {
             Policy::Pct { depth: 3, horizon: 100_000 },
         ];
         for policy in policies {
-            let mut schedule = Schedule::new(policy, 7, 5);
+            let mut schedule = Schedule::new(policy, 7, u64::MAX, 5);
             let mut ready: VecDeque<CoreId> = (0..5).map(CoreId).collect();
             let mut steps = [0u64; 5];
             for _ in 0..2_000 {

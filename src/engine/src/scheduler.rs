@@ -8,11 +8,12 @@ use crate::schedule::Schedule;
 use cantus_traces::CoreId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most.
-    Core(CoreId, u64),
+    /// Run this core for so many steps at most. Whether other cores are ready, too.
+    Core(CoreId, u64, bool),
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -37,6 +38,9 @@ pub(crate) enum Back {
     Over,
 }
 
+/// The longest slice while some core is blocked, in steps: it gets its next try soon.
+const SLICE_BESIDE_BLOCKED: u64 = 4_000;
+
 struct Queue {
     schedule: Schedule,
     ready: VecDeque<CoreId>,
@@ -48,13 +52,22 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
-    /// How many picks in a row have been in vain.
-    in_vain: usize,
+    /// Which of the ready cores are blocked, and how many.
+    is_blocked: Vec<bool>,
+    blocked: usize,
+    /// Counts what may let a blocked core go on: a turn that was not in vain.
+    round: u64,
+    /// For each core the round in which it was picked last.
+    picked_in: Vec<u64>,
+    /// For each core the round of which all of its last turn was part, in which it was blocked and did nothing.
+    vain_in: Vec<u64>,
     idle_workers: usize,
 }
 
 pub(crate) struct Scheduler {
     queue: Mutex<Queue>,
+    /// Steps of all cores, as of their last slices.
+    steps: AtomicU64,
     changed: Condvar,
 }
 
@@ -68,10 +81,14 @@ impl Scheduler {
             at_cut: Vec::new(),
             busy: 0,
             left: cores,
-            in_vain: 0,
+            is_blocked: vec![false; cores],
+            blocked: 0,
+            round: 1,
+            picked_in: vec![0; cores],
+            vain_in: vec![0; cores],
             idle_workers: 0,
         };
-        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+        Self { queue: Mutex::new(queue), steps: AtomicU64::new(0), changed: Condvar::new() }
     }
 
     /// Waits for something to do. `stopped` and `input_open` are asked while nothing is.
@@ -90,16 +107,24 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            let Queue { schedule, ready, busy, in_vain, .. } = &mut *queue;
+            let Queue { schedule, ready, busy, is_blocked, blocked, round, picked_in, vain_in, .. } =
+                &mut *queue;
+            // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
+            // that each has been tried since something happened.
             if *busy == 0
-                && *in_vain > 2 * ready.len()
+                && ready.iter().all(|core| vain_in[core.index()] == *round)
                 && let Some(&core) = ready.front()
             {
                 return Picked::AllBlocked(core);
             }
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
-                return Picked::Core(core, slice);
+                if std::mem::take(&mut is_blocked[core.index()]) {
+                    *blocked -= 1;
+                }
+                let slice = if *blocked > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
+                picked_in[core.index()] = *round;
+                return Picked::Core(core, slice, !ready.is_empty());
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             let idle = queue.busy == 0;
@@ -132,13 +157,23 @@ impl Scheduler {
         clock: &Clock,
         has_news: impl Fn() -> bool,
     ) {
+        self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.queue.lock();
         queue.busy -= 1;
         let vain = matches!(back, Back::Blocked) && steps == 0;
-        queue.in_vain = if vain { queue.in_vain + 1 } else { 0 };
+        if vain {
+            queue.vain_in[core.index()] = queue.picked_in[core.index()];
+        } else {
+            queue.round += 1;
+        }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
         match back {
-            Back::Ready | Back::Blocked => queue.ready.push_back(core),
+            Back::Ready => queue.ready.push_back(core),
+            Back::Blocked => {
+                queue.ready.push_back(core);
+                queue.is_blocked[core.index()] = true;
+                queue.blocked += 1;
+            }
             Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
             Back::Asleep(alarm) => {
                 queue.asleep[core.index()] = Some(alarm);
@@ -164,11 +199,16 @@ impl Scheduler {
         }
     }
 
+    /// Steps that all cores have completed, as of their last slices.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
+    }
+
     /// The cut is over, and its cores can go on.
     pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
         let mut queue = self.queue.lock();
         queue.busy -= 1;
-        queue.in_vain = 0;
+        queue.round += 1;
         queue.ready.extend(cores);
         self.changed.notify_all();
     }

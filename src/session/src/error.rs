@@ -1,5 +1,6 @@
 //! What can go wrong that is neither the guest's doing nor a divergence.
 
+use cantus_analyses::replays::Trouble;
 use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError};
 use cantus_traces::TraceError;
 use std::io;
@@ -50,5 +51,16 @@ pub enum Error {
         path: PathBuf,
         /// The image's name.
         image: String,
+    },
+    /// Two traces cannot be compared.
+    #[error("{0}")]
+    Diff(String),
+    /// A trace cannot be executed again to answer a question about it.
+    #[error("{path}: it cannot be executed again: {error}", path = path.display())]
+    Again {
+        /// The trace.
+        path: PathBuf,
+        /// Why.
+        error: Trouble,
     },
 }

@@ -20,7 +20,8 @@ impl Guest {
     /// Whatever the host says of the file.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        let name = path.file_name().map_or_else(|| "guest".into(), |name| name.to_string_lossy().into_owned());
+        let name =
+            path.file_name().map_or_else(|| "guest".into(), |name| name.to_string_lossy().into_owned());
         Ok(Self { name, bytes: fs::read(path)?.into() })
     }
 

@@ -5,7 +5,7 @@ use cantus_engine::{Bus, Configuration};
 use cantus_interp::{Core, Interp};
 use cantus_machine::{Granularity, GuestImage, Machine, MachineConfig};
 use cantus_memory::Tlb;
-use cantus_traces::{ContentDigest, DeviceId};
+use cantus_traces::{ContentDigest, CoreId};
 use cantus_transactions::Safepoints;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Setup {
     pub(crate) fn new(guest: &Guest, options: &Options) -> Result<Self, Error> {
         let config = MachineConfig::new(options.cores as u64, options.ram_bytes)?;
         let image = GuestImage::from_bytes(guest.name.clone(), guest.bytes.to_vec())?;
-        let machine = Arc::new(Machine::new(config, image)?);
+        let machine = Arc::new(Machine::new(config, &image)?);
         Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
     }
 
@@ -31,7 +31,8 @@ impl Setup {
         let ram = self.machine.ram();
         let core = |id: usize| {
             let mut hart = cantus_isa::riscv::Hart::new(id as u64);
-            self.machine.reset(&mut hart);
+            let reset = self.machine.reset_state(CoreId(id as u8));
+            (hart.pc, hart.x[10], hart.x[11]) = (reset.pc, reset.a0, reset.a1);
             Core {
                 id: id as u8,
                 hart,
@@ -49,14 +50,10 @@ impl Setup {
         self.machine.board().clone()
     }
 
-    pub(crate) fn console(&self) -> DeviceId {
-        self.machine.console()
-    }
-
     /// Takes the digest of memory and devices while no core runs.
     pub(crate) fn memory_digest(&self) -> Box<dyn Fn() -> ContentDigest + Send + Sync> {
         let machine = self.machine.clone();
-        Box::new(move || machine.digest())
+        Box::new(move || machine.digest(&[]))
     }
 
     pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {
@@ -73,6 +70,7 @@ impl Options {
             clock: self.clock,
             policy: self.policy,
             seed: self.seed,
+            choices_max: self.choices_max,
             steps_max: self.steps_max,
         }
     }

@@ -20,6 +20,9 @@ pub struct Options {
     pub policy: Policy,
     /// Varies the schedule. With one worker, the virtual clock and no input, the same seed gives the same run.
     pub seed: u64,
+    /// After so many choices of the policy, cores run in turn. No limit by default. Two recordings of one seed that
+    /// differ by one in this have the same beginning, up to that choice.
+    pub choices_max: u64,
     /// Ends the run when a core has completed so many steps. No limit by default.
     pub steps_max: Option<u64>,
     /// Every how many of its steps a core's digest is recorded. One million by default; 0 means at the end only.
@@ -34,6 +37,8 @@ pub struct Options {
     pub input: Input,
     /// Ends the run from outside.
     pub interrupt: Interrupt,
+    /// Whether the trace says what host recorded it, and when, for people who read it. It does by default.
+    pub describe_host: bool,
     /// The command that records, for people who read the trace.
     pub command_line: Vec<String>,
 }
@@ -47,6 +52,7 @@ impl Default for Options {
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
             seed: 0,
+            choices_max: u64::MAX,
             steps_max: None,
             digest_interval: 1_000_000,
             embed_images: true,
@@ -54,6 +60,7 @@ impl Default for Options {
             output: Output::Nowhere,
             input: Input::Nothing,
             interrupt: Interrupt::default(),
+            describe_host: true,
             command_line: Vec::new(),
         }
     }
@@ -137,6 +144,15 @@ impl Interrupt {
     /// Whether it has been raised.
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(SeqCst)
+    }
+
+    /// How far the runs are that this interrupt would end: the steps of all their cores, and the guest's time in seconds
+    /// of the latest. For people who wait.
+    pub fn progress(&self) -> (u64, f64) {
+        let running = self.0.running.lock();
+        let steps = running.iter().map(|outside| outside.progress().0).sum();
+        let ticks = running.last().map_or(0, |outside| outside.progress().1);
+        (steps, ticks as f64 / cantus_engine::TICKS_PER_SECOND as f64)
     }
 
     /// A run begins that this interrupt ends.

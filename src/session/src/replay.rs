@@ -2,13 +2,12 @@
 
 use crate::machine::{BOARD, Setup};
 use crate::{Error, Guest, Options, Output};
-use cantus_engine::{Boundary, Ended, Engine, Outcome, Policy};
+use cantus_engine::{Ended, Engine, Outcome, Policy};
 use cantus_interp::Executor;
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Part, Replayer, Report, first_divergence};
 use cantus_traces::{Completeness, CoreId, Footer, Position, Trace};
 use std::path::Path;
-use std::sync::Arc;
 
 /// How to replay. What the guest is and how its machine is made stands in the trace.
 #[derive(Clone)]
@@ -109,12 +108,9 @@ impl Opened {
     ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
         let is_whole = matches!(self.trace.completeness(), Completeness::Complete);
-        let parts = (0..self.machine.cores).map(|core| {
-            let core = CoreId(core as u8);
-            let end = self.trace.footer().map_or(self.trace.extent(core).position, |footer| {
-                footer.cores[core.index()].position.min(self.trace.extent(core).position)
-            });
-            Part { events: self.trace.stream(core), end, is_whole }
+        let parts = self.trace.horizon()?.into_iter().zip(0..).map(|(end, core)| {
+            let events = self.trace.stream(CoreId(core));
+            Part { events, end, is_whole }
         });
         let cuts = self.trace.machine_digests()?;
         let (replayer, lanes) = Replayer::new(parts.collect(), cuts, setup.memory_digest());
@@ -156,18 +152,12 @@ impl Done {
     pub(crate) fn finish(self, opened: &Opened) -> Replayed {
         let Ended { outcome, boundary, cores } = self.ended;
         let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
-        let stuck = match outcome {
-            Outcome::Stuck(core) => {
-                let at = &cores[core.index()].core;
-                Some(Divergence {
-                    core,
-                    position: Position(at.position),
-                    pc: Some(at.hart.pc),
-                    agreed: Position(0),
-                    cause: Cause::Stuck,
-                })
-            }
-            _ => None,
+        let stuck = if let Outcome::Stuck(core) = outcome {
+            let at = &cores[core.index()].core;
+            let (position, pc) = (Position(at.position), Some(at.hart.pc));
+            Some(Divergence { core, position, pc, agreed: Position(0), cause: Cause::Stuck })
+        } else {
+            None
         };
         let mut differing = boundary.differing_cuts();
         let reports: Vec<Report> =
@@ -186,7 +176,7 @@ impl Done {
             Verdict::IdenticalSoFar(error.to_string())
         } else if reports.iter().all(|report| report.is_complete) {
             match &footer {
-                Some(footer) if footer.memory != self.setup.machine.digest() => {
+                Some(footer) if footer.memory != (self.setup.memory_digest())() => {
                     Verdict::Diverged(memory_divergence(&reports, None))
                 }
                 _ => Verdict::Identical,

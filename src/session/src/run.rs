@@ -48,22 +48,25 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     options.interrupt.watch(outside.clone());
     match &options.input {
         Input::Nothing => {}
-        Input::Bytes(bytes) => outside.feed(setup.console(), bytes.clone()),
+        Input::Bytes(bytes) => outside.feed(setup.machine.board().console(), bytes.clone()),
         Input::Stdin => feed_stdin(outside, setup),
     }
     engine.run()
 }
 
 /// Feeds the standard input to the console, from a thread that lives as long as the process.
-#[expect(clippy::disallowed_methods, reason = "reading the standard input blocks; what it reads is logged as input")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reading the standard input blocks; what it reads is logged as input"
+)]
 fn feed_stdin(outside: Arc<Outside>, setup: &Setup) {
-    let console = setup.console();
+    let board = setup.machine.board().clone();
     outside.set_input_open(true);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         let mut stdin = std::io::stdin();
         while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            outside.feed(console, buffer[..length].to_vec());
+            outside.feed(board.console(), buffer[..length].to_vec());
         }
         outside.set_input_open(false);
     });

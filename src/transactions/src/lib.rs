@@ -16,3 +16,6 @@ pub use core_set::CoreSet;
 pub use ownership::{Edge, Ownership, Revoked, Waiting};
 pub use safepoint::Safepoints;
 pub use split_pages::SplitPages;
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,12 @@
 //! Locks: a page's lock, then a core's mailbox; nobody waits for another core while holding either (ORD-5).
 
 use super::granule_state::GranuleState;
-use super::sync::{AtomicU64, Mutex, OnceLock, Ordering};
+use super::sync::{AtomicU64, Mutex, OnceLock, Ordering, PAGES_IN_LEAF, REFUSALS_MAX};
 use super::{CoreSet, Safepoints};
 use cantus_memory::{Granule, LINES_IN_PAGE, PageIndex, Right};
 use cantus_traces::CoreId;
 use crossbeam::utils::CachePadded;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// "After `core` has completed `position` steps."
@@ -33,6 +34,9 @@ pub struct Revoked {
 pub struct Waiting {
     /// One of them.
     pub holder: CoreId,
+    /// Whether an answer will come ([`Ownership::answers`]). Where none will, somebody else goes first: the core lets the
+    /// others run, and tries again.
+    pub asked: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +62,15 @@ struct CoreState {
     answered: AtomicU64,
 }
 
+/// Whom a holder has given a granule up for. Until that core has been there, others let it go first (ORD-6): the giver,
+/// which runs, would otherwise always be back before the core that it gave to.
+struct Claim {
+    line: Option<u8>,
+    by: CoreId,
+    /// How often another core was turned away.
+    refusals: u32,
+}
+
 /// Transfers of a page between different cores, less those that went to the line of the transfer before, which make it
 /// worth while to split the page.
 const SPLIT_AT: i16 = 8;
@@ -75,11 +88,13 @@ struct Page {
     evidence: i16,
     last_line: u8,
     last_position: u64,
+    claim: Option<Claim>,
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Self { shape: Shape::Whole(GranuleState::default()), evidence: 0, last_line: 0, last_position: 0 }
+        let shape = Shape::Whole(GranuleState::default());
+        Self { shape, evidence: 0, last_line: 0, last_position: 0, claim: None }
     }
 }
 
@@ -90,6 +105,22 @@ impl Page {
             (Shape::Lines(states), Some(line)) => Some(&mut states[usize::from(line)]),
             (Shape::Whole(_), Some(_)) | (Shape::Lines(_), None) => None,
         }
+    }
+
+    /// Whether another core goes first on this granule; who.
+    fn turns_away(&mut self, core: CoreId, line: Option<u8>) -> Option<CoreId> {
+        let claim = self.claim.as_mut().filter(|claim| claim.by != core && claim.line == line)?;
+        claim.refusals += 1;
+        let by = claim.by;
+        if claim.refusals > REFUSALS_MAX {
+            self.claim = None;
+        }
+        Some(by)
+    }
+
+    /// `core` has come for what was given up for it.
+    fn comes(&mut self, core: CoreId, line: Option<u8>) {
+        self.claim.take_if(|claim| claim.by == core && claim.line == line);
     }
 
     /// Counts a transfer of the whole page to `line`; says whether to split.
@@ -104,8 +135,6 @@ impl Page {
     }
 }
 
-/// Pages are made when first asked for, so many at a time.
-const PAGES_IN_LEAF: usize = 256;
 type Leaf = Box<[Mutex<Page>]>;
 
 /// The grants of all cores on all granules.
@@ -159,10 +188,15 @@ impl Ownership {
         if state.permits(core, right) {
             return Ok(granule);
         }
+        if let Some(holder) = entry.turns_away(core, granule.line) {
+            return Err(Waiting { holder, asked: false });
+        }
+        let state = entry.state(granule.line).expect("the granule is of the page's shape");
         let others = state.in_the_way(core, right);
         self.displace(state, others, granule, right, Some(core))?;
         let entered = after.len();
-        state.enter(core, right, after);
+        state.enter(core, position, right, after);
+        entry.comes(core, granule.line);
         let handed_over = after[entered..].iter().any(|edge| edge.core != core);
         if !split && handed_over && entry.transferred(line, position) && right == Right::Write {
             return Ok(self.split(&mut entry, core, page, line));
@@ -188,7 +222,7 @@ impl Ownership {
                 mailbox.revoked.push(Revoked { granule, keep_read });
                 continue;
             }
-            waiting = Err(Waiting { holder });
+            waiting = Err(Waiting { holder, asked: true });
             if let Some(from) = asker
                 && !mailbox.requests.iter().any(|request| request.from == from && request.granule == granule)
             {
@@ -203,16 +237,19 @@ impl Ownership {
     /// nobody can take a line from it.
     fn split(&self, page: &mut Page, core: CoreId, index: PageIndex, line: u8) -> Granule {
         page.evidence = 0;
-        page.shape = Shape::Lines(Box::new(std::array::from_fn(|_| GranuleState::exclusive(core))));
+        page.claim = None;
+        if let Shape::Whole(state) = &page.shape {
+            page.shape = Shape::Lines(Box::new(std::array::from_fn(|_| state.clone())));
+        }
         let whole = Granule { page: index, line: None };
         self.cores[core.index()].mailbox.lock().revoked.push(Revoked { granule: whole, keep_read: false });
         self.safepoints.raise(core);
         Granule { page: index, line: Some(line) }
     }
 
-    /// Tries to make a split page whole again, in the hands of `core`: it can be where every other holder of any of its
-    /// lines is parked. Appends whom `core` then comes after.
-    pub fn merge(&self, core: CoreId, page: PageIndex, after: &mut Vec<Edge>) -> bool {
+    /// Tries to make a split page whole again, in the hands of `core`, at `position`: it can be where every other holder
+    /// of any of its lines is parked. Appends whom `core` then comes after.
+    pub fn merge(&self, core: CoreId, position: u64, page: PageIndex, after: &mut Vec<Edge>) -> bool {
         let mut entry = self.page(page).lock();
         let Shape::Lines(states) = &mut entry.shape else { return false };
         for (line, state) in states.iter_mut().enumerate() {
@@ -222,9 +259,18 @@ impl Ownership {
                 return false;
             }
         }
-        states.iter_mut().for_each(|state| state.enter(core, Right::Write, after));
-        entry.shape = Shape::Whole(GranuleState::exclusive(core));
+        let entered = after.len();
+        states.iter_mut().for_each(|state| state.enter(core, position, Right::Write, after));
+        after[entered..].sort_unstable_by_key(|edge| (edge.core, Reverse(edge.position)));
+        let mut before = after.split_off(entered);
+        before.dedup_by_key(|edge| edge.core);
+        after.extend(&before);
+        // What the core has done with the lines counts as well.
+        before.retain(|edge| edge.core != core);
+        before.push(Edge { core, position });
+        entry.shape = Shape::Whole(GranuleState::exclusive(core, position, before));
         entry.evidence = 0;
+        entry.claim = None;
         true
     }
 
@@ -262,6 +308,8 @@ impl Ownership {
             {
                 let keep_read = state.give_up(core, position, right);
                 revoked.push(Revoked { granule, keep_read });
+                let Granule { line, .. } = granule;
+                entry.claim.get_or_insert(Claim { line, by: from, refusals: 0 });
             }
             drop(entry);
             self.cores[from.index()].answered.fetch_add(1, Ordering::Release);
@@ -278,6 +326,3 @@ impl Ownership {
         self.cores[core.index()].answered.load(Ordering::Acquire)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -63,6 +63,9 @@ pub struct Guest {
     /// Preprocessor definitions, `NAME` or `NAME=VALUE`.
     #[serde(default)]
     pub defines: Vec<String>,
+    /// Whether QEMU can run it.
+    #[serde(default = "yes")]
+    pub qemu: bool,
     /// What to type on the console.
     #[serde(default)]
     pub input: String,
@@ -70,6 +73,10 @@ pub struct Guest {
 
 fn one() -> u16 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a guest is for.

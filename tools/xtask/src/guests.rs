@@ -174,3 +174,26 @@ fn first_line(command: &str, argument: &str, toolchain: &Toolchain) -> Result<St
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_options_and_guests_are_refused() {
+        for (argument, expected) in
+            [("--chekc", "unknown option --chekc"), ("nobody", "no guest is called nobody")]
+        {
+            let error = run(&[argument.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(expected), "`{argument}` gave: {error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_compiler_is_named_with_its_source() {
+        let mut toolchain = Catalogue::load().toolchain;
+        toolchain.prefix = "no-such-machine-".to_owned();
+        let error = format!("{:#}", require_toolchain(&toolchain).unwrap_err());
+        assert!(error.contains("no-such-machine-gcc") && error.contains(&toolchain.source), "{error}");
+    }
+}

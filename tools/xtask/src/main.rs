@@ -1,6 +1,10 @@
 //! The task runner: `cargo xtask <verb> [ARGUMENTS]`, one file a verb.
 
+mod bench;
+mod bless;
+mod fuzz;
 mod guests;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -11,7 +15,13 @@ struct Verb {
     run: fn(&[String]) -> anyhow::Result<()>,
 }
 
-const VERBS: &[Verb] = &[Verb { name: "guests", help: guests::HELP, run: guests::run }];
+const VERBS: &[Verb] = &[
+    Verb { name: "tidy", help: tidy::HELP, run: tidy::run },
+    Verb { name: "bless", help: bless::HELP, run: bless::run },
+    Verb { name: "bench", help: bench::HELP, run: bench::run },
+    Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
+    Verb { name: "guests", help: guests::HELP, run: guests::run },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each suite uses some of them")]
 
+pub mod forgery;
+
 use std::path::Path;
 
 use cantus_traces::{

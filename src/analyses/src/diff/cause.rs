@@ -47,7 +47,10 @@ pub enum Cause {
         bytes: u8,
         /// What came.
         value: Pair<u64>,
-        /// Who had written it; `None`: it was as loaded.
+        /// Steps that both executions have and that changed what they found there without its showing in a register (an
+        /// atomic addition, for instance), the latest first.
+        updates: Vec<WriterAt>,
+        /// Who had written it before the read, or before the first of the updates; `None`: it was as loaded.
         writer: Pair<Option<WriterAt>>,
     },
     /// The same virtual address led to another place in memory.
@@ -106,6 +109,9 @@ pub struct Why {
 
 /// Which core's parting comes from which other core's.
 pub(super) type Follows = Vec<(CoreId, CoreId)>;
+
+/// How many updates are followed back: each costs an execution of either trace.
+const UPDATES_MAX: usize = 32;
 
 /// What is known while the cause is looked for.
 pub(super) struct Search<'a> {
@@ -182,7 +188,7 @@ impl Search<'_> {
     }
 
     fn by_accesses(&mut self, core: CoreId, position: Position) -> Result<Option<Explained>, DiffError> {
-        let stretch = Stretch { core, from: position, to: Position(position.0 + 1) };
+        let stretch = Stretch { core, from: position, to: Position(position.0.saturating_add(1)) };
         let a = self.replays.a.accesses(stretch)?;
         let b = self.replays.b.accesses(stretch)?;
         let Some((a, b)) = a.into_iter().zip(b).find(|(a, b)| a != b) else { return Ok(None) };
@@ -199,7 +205,7 @@ impl Search<'_> {
         let value = Pair { a: a.value, b: b.value };
         match a.kind {
             AccessKind::Fetch | AccessKind::Walk | AccessKind::Load => {
-                let writer = self.writers(&a, core, position)?;
+                let (updates, writer) = self.writers_behind_updates(&a, core, position)?;
                 let follows = self.writer_that_parted(&writer);
                 let cause = Cause::Read {
                     access: a.kind,
@@ -207,6 +213,7 @@ impl Search<'_> {
                     address: a.address,
                     bytes: a.bytes,
                     value,
+                    updates: updates.into_iter().map(|update| self.writer_at(update)).collect(),
                     writer: writer.map(|writer| writer.map(|writer| self.writer_at(writer))),
                 };
                 Ok(Some(Explained { cause, follows }))
@@ -242,7 +249,7 @@ impl Search<'_> {
             return Ok(None);
         }
         // The execution in which it succeeded shows where it writes.
-        let stretch = Stretch { core, from: position, to: Position(position.0 + 1) };
+        let stretch = Stretch { core, from: position, to: Position(position.0.saturating_add(1)) };
         let accesses = match failed.a {
             true => self.replays.b.accesses(stretch)?,
             false => self.replays.a.accesses(stretch)?,
@@ -274,6 +281,27 @@ impl Search<'_> {
             a: self.replays.a.last_writer(address, bytes, core, position)?,
             b: self.replays.b.last_writer(address, bytes, core, position)?,
         })
+    }
+
+    /// Who wrote last before a read. Where that is the same step in both executions, it only handed on what it had found:
+    /// then who wrote before that, and so on.
+    fn writers_behind_updates(
+        &mut self,
+        access: &Access,
+        core: CoreId,
+        position: Position,
+    ) -> Result<(Vec<Writer>, Pair<Option<Writer>>), DiffError> {
+        let mut updates = Vec::new();
+        let mut writer = self.writers(access, core, position)?;
+        while let (Some(a), Some(b)) = (writer.a, writer.b) {
+            let handed_on = a == b && self.writer_that_parted(&writer).is_none();
+            if !handed_on || updates.len() == UPDATES_MAX {
+                break;
+            }
+            updates.push(a);
+            writer = self.writers(access, a.core, a.position)?;
+        }
+        Ok((updates, writer))
     }
 
     /// The core that wrote in one of the executions after it had parted itself. What it wrote then may never have been

@@ -8,6 +8,7 @@ use super::{
     Cause, CoreDifference, Difference, Edge, Execution, Input, InputAt, Lines, Pair, Parting, PartingKind,
     SettingDifference, Why, WriterAt,
 };
+use crate::interrupts::line_names;
 use crate::site::Site;
 
 /// A number with its digits in groups of three: `10,482`.
@@ -192,8 +193,12 @@ impl Display for Why {
 }
 
 fn source_line(f: &mut Formatter<'_>, site: Option<&Site>) -> fmt::Result {
-    match site.and_then(|site| site.text.as_ref()) {
-        Some(text) => writeln!(f, "       {text}"),
+    let Some(site) = site else { return Ok(()) };
+    if let Some(text) = &site.text {
+        writeln!(f, "       {text}")?;
+    }
+    match &site.instruction {
+        Some(instruction) => writeln!(f, "       {}: {instruction}", site.pc),
         None => Ok(()),
     }
 }
@@ -213,11 +218,30 @@ fn concerns(cause: &Cause, edges: &Pair<Option<Edge>>) -> bool {
 
 fn cause_in_words(f: &mut Formatter<'_>, core: CoreId, cause: &Cause) -> fmt::Result {
     match cause {
-        Cause::Read { access: _, what, value, bytes, writer, address: _ } => {
+        Cause::Read { access: _, what, value, bytes, updates, writer, address: _ } => {
+            if let Some(first) = updates.last() {
+                let [a, b] = [value.a, value.b].map(|value| in_both_bases(value, *bytes));
+                writeln!(f, "  {what} = {a} in A, {b} in B.")?;
+                for update in updates {
+                    writeln!(
+                        f,
+                        "  Both: updated by {} at step {}: {}",
+                        update.core,
+                        step(update.position),
+                        update.site
+                    )?;
+                    source_line(f, Some(&update.site))?;
+                }
+                for (name, writer) in [("A", &writer.a), ("B", &writer.b)] {
+                    writeln!(f, "  {name}: before that, {}", written_by(first.core, writer))?;
+                    source_line(f, writer.as_ref().map(|writer| &writer.site))?;
+                }
+                return order_in_words(f, first.core, "update", writer);
+            }
             for (name, value, writer) in [("A", value.a, &writer.a), ("B", value.b, &writer.b)] {
                 writeln!(
                     f,
-                    "  {name} reads {what} = {} {}",
+                    "  {name} reads {what} = {} ({})",
                     in_both_bases(value, *bytes),
                     written_by(core, writer)
                 )?;
@@ -303,12 +327,12 @@ fn order_in_words(
 fn written_by(core: CoreId, writer: &Option<WriterAt>) -> String {
     match writer {
         Some(writer) if writer.core == core => {
-            format!("(last written by itself at step {}: {})", step(writer.position), writer.site)
+            format!("last written by itself at step {}: {}", step(writer.position), writer.site)
         }
         Some(writer) => {
-            format!("(last written by {} at step {}: {})", writer.core, step(writer.position), writer.site)
+            format!("last written by {} at step {}: {}", writer.core, step(writer.position), writer.site)
         }
-        None => "(as it was loaded)".to_owned(),
+        None => "as it was loaded".to_owned(),
     }
 }
 
@@ -322,19 +346,5 @@ fn in_both_bases(value: u64, bytes: u8) -> String {
         (false, 0..=9) => format!("{value}"),
         (false, 10..=0xfff_ffff) => format!("{value} ({value:#x})"),
         (false, _) => format!("{value:#x}"),
-    }
-}
-
-/// The interrupt lines by the names of their bits (Privileged ISA, "Machine Interrupt Registers").
-pub(crate) fn line_names(bits: u32) -> String {
-    const NAMES: [(u32, &str); 6] =
-        [(1, "SSIP"), (3, "MSIP"), (5, "STIP"), (7, "MTIP"), (9, "SEIP"), (11, "MEIP")];
-    let mut names: Vec<String> =
-        NAMES.iter().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| (*name).to_owned()).collect();
-    let others = NAMES.iter().fold(bits, |bits, (bit, _)| bits & !(1 << bit));
-    names.extend((others != 0).then(|| format!("{others:#x}")));
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join("+"),
     }
 }

@@ -1,3 +1,5 @@
+//! The test finisher: tables of accesses, and a hail of random ones.
+
 use super::*;
 use crate::testing::{Bench, Told, hail};
 use Width::{Byte, Double, Half, Word};
@@ -36,24 +38,6 @@ fn reads_as_zero() {
         [(Half, Ok(0)), (Word, Ok(0)), (Byte, Err(Refusal::Fault)), (Double, Err(Refusal::Fault))]
     {
         assert_eq!(Finisher::new().load(0, width, &mut Bench::new()), expected);
-    }
-}
-
-#[test]
-fn an_outcome_as_an_exit_status() {
-    let table = [
-        (Outcome::Passed, 0),
-        (Outcome::Reset, 0),
-        (Outcome::Failed(0), 1),
-        (Outcome::Failed(1), 1),
-        (Outcome::Failed(255), 255),
-        (Outcome::Failed(256), 1),
-        (Outcome::Failed(0x107), 7),
-        (Outcome::of_exit_code(0), 0),
-        (Outcome::of_exit_code(3), 3),
-    ];
-    for (outcome, expected) in table {
-        assert_eq!(outcome.status(), expected, "{outcome:?}");
     }
 }
 

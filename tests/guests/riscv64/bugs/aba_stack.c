@@ -1,29 +1,31 @@
 /* ABA: the top of a stack is the same node again, but the stack below it is another.
  *
- * A stack of nodes; pop() reads which node is on top and which is below it, and then puts the lower one in the top's place
- * if the top has not changed.
+ * A stack of nodes; pop() reads which node is on top and which is below it, and then puts the lower one in
+ * the top's place if the top has not changed.
  *
- * The bug. "It has not changed" is judged by the node's number alone. In between, the top may have been taken, the node
- * below it taken as well, and the top put back. Then the top is the same again, but the node below it is somebody's.
+ * The bug. "It has not changed" is judged by the node's number alone. In between, the top may have been
+ * taken, the node below it taken as well, and the top put back. Then the top is the same again, but the node
+ * below it is somebody's.
  *
- *     step   hart 0                              hart 1                              stack, top first
- *       1    pop: load head -> A                                                      A B C
- *       2         load next[A] -> B                                                   A B C
- *       3                                        pop -> A                             B C
- *       4                                        pop -> B (and keeps it)              C
- *       5                                        push A                               A C
- *       6         head is A: replace it by B                                          B ...  (B is on the stack and hart 1's)
- *       7    pop -> B                                                                        (two harts have B)
+ *     step   hart 0                            hart 1                  stack, top first
+ *       1    pop: load head -> A                                        A B C
+ *       2         load next[A] -> B                                     A B C
+ *       3                                      pop -> A                 B C
+ *       4                                      pop -> B (and keeps it)  C
+ *       5                                      push A                   A C
+ *       6         head is A: replace it by B                            B ...  (B is hart 1's, too)
+ *       7    pop -> B                                                          (two harts have B)
  *
- * The fix. The head carries a version beside the node's number, which every pop raises, so that a head that came back is
- * not taken for one that stayed.
+ * The fix. The head carries a version beside the node's number, which every pop raises, so that a head that
+ * came back is not taken for one that stayed.
  *
- * The head is replaced by an AMOSWAP that takes it out for a moment, and a store that puts the old or the new one in. An
- * LR/SC pair around all of pop() would notice step 5; this program compares values, as any compare-and-swap does.
+ * The head is replaced by an AMOSWAP that takes it out for a moment, and a store that puts the old or the new
+ * one in. An LR/SC pair around all of pop() would notice step 5; this program compares values, as any
+ * compare-and-swap does.
  */
 #include "cantus.h"
 
-#define ROUNDS 150
+#define ROUNDS 80
 #define NODES_PER_HART 3
 #define NOTHING 0    /* instead of a node's number, which starts at 1: the stack ends here */
 #define TAKEN (~0ul) /* instead of the head: a hart has it in hand, and will put one back at once */
@@ -73,12 +75,13 @@ static uint32_t pop(unsigned hart) {
         uint64_t seen = read_head();
         uint32_t node = node_of(seen);
         if (node == NOTHING)
-            fail(1, "aba_stack: the stack is empty, though there are %u nodes and no hart has more than 2 of them",
+            fail(1, "aba_stack: the stack is empty, though there are %u nodes and no hart has more than 2",
                  NODES_PER_HART * harts);
         uint64_t below = make_head(version_of(seen) + VERSION_STEP, next[node]);
         if (replace_head(seen, below)) {
             if (owners[node] != 0)
-                fail(1, "aba_stack: hart %u was given node %u, which hart %u still has", hart, node, owners[node] - 1);
+                fail(1, "aba_stack: hart %u was given node %u, which hart %u still has", hart, node,
+                     owners[node] - 1);
             owners[node] = hart + 1;
             return node;
         }
@@ -111,11 +114,12 @@ void main(unsigned hart) {
     all_harts_barrier();
 
     if (hart == 0) {
-        uint32_t on_stack = 0;
-        for (uint32_t node = node_of(read_head()); node != NOTHING && on_stack <= NODES_PER_HART * harts; node = next[node])
+        uint32_t nodes = NODES_PER_HART * harts;
+        uint32_t on_stack = 0; /* or more than there are nodes, if the stack has become a ring */
+        for (uint32_t node = node_of(read_head()); node != NOTHING && on_stack <= nodes; node = next[node])
             on_stack += 1;
-        if (on_stack != NODES_PER_HART * harts)
-            fail(1, "aba_stack: %u nodes are on the stack at the end instead of %u", on_stack, NODES_PER_HART * harts);
+        if (on_stack != nodes)
+            fail(1, "aba_stack: %u nodes are on the stack at the end instead of %u", on_stack, nodes);
         pass("aba_stack: all %u nodes are on the stack at the end", on_stack);
     }
 }

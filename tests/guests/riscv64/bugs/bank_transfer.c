@@ -1,8 +1,10 @@
 /* Check, then act: a bank account is overdrawn, though every withdrawal checked its balance.
  *
- * Every single access is atomic here: no addition or subtraction is ever lost, and the money's sum stays the same.
+ * Every single access is atomic here: no addition or subtraction is ever lost, and the money's sum stays the
+ * same.
  *
- * The bug. withdraw() looks whether there is enough, and then takes it. What it saw is out of date by the time it acts.
+ * The bug. withdraw() looks whether there is enough, and then takes it. What it saw is out of date by the
+ * time it acts.
  *
  *     step   hart 0                              hart 1                              balance
  *       1    load balance -> 100 (enough for 60)                                      100
@@ -10,8 +12,8 @@
  *       3                                        AMOADD balance, -80                   20
  *       4    AMOADD balance, -60                                                      -40    (overdrawn)
  *
- * The fix. Check and act are one step: a compare-and-swap takes the money only if the balance is still the one that was
- * checked, and otherwise the check is done again.
+ * The fix. Check and act are one step: a compare-and-swap takes the money only if the balance is still the
+ * one that was checked, and otherwise the check is done again.
  */
 #include "cantus.h"
 
@@ -28,8 +30,8 @@ static bool withdraw(unsigned account, int64_t amount) {
     do {
         if (balance < amount)
             return false;
-    } while (!__atomic_compare_exchange_n(&balances[account], &balance, balance - amount, false, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&balances[account], &balance, balance - amount, false,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 #else
     if (balances[account] < amount)
         return false;
@@ -47,7 +49,8 @@ static void transfer(unsigned from, unsigned to, int64_t amount, unsigned hart) 
         return;
     int64_t left = balances[from];
     if (left < 0)
-        fail(1, "bank_transfer: hart %u took %ld out of account %u, which is now at %ld", hart, amount, from, left);
+        fail(1, "bank_transfer: hart %u took %ld out of account %u, which is now at %ld", hart, amount, from,
+             left);
     deposit(to, amount);
 }
 

@@ -1,20 +1,22 @@
-/* The box office: two clerks sell the seats of one theatre, and one evening two people sit down on the same chair.
+/* The box office: two clerks sell the seats of one theatre, and two people come to sit on the same chair.
  *
- * Every hart is a clerk. A clerk takes the next seat of the plan, asks whether it is free, and if so sells it.
+ * Every hart is a clerk. A clerk takes the next seat of the plan, asks whether it is free, and if so sells
+ * it.
  *
  * The bug. Between seat_is_free() and write_ticket(), another clerk may sell the seat.
  *
- *     step   hart 0                              hart 1                              holders[17]
- *       1    seat_is_free: load holders[17] -> 0                                       0
- *       2                                        seat_is_free: load holders[17] -> 0   0
- *       3                                        write_ticket: store holders[17] <- 2  2
- *       4    write_ticket: store holders[17] <- 1                                      1     (two tickets for one seat)
+ *     step   hart 0                                hart 1                                holders[17]
+ *       1    seat_is_free: load holders -> 0                                             0
+ *       2                                          seat_is_free: load holders -> 0       0
+ *       3                                          write_ticket: store holders <- 2      2
+ *       4    write_ticket: store holders <- 1                                            1   (two tickets)
  *
- * The fix. Asking and selling are one step: a compare-and-swap writes the clerk's name only where there is none yet.
+ * The fix. Asking and selling are one step: a compare-and-swap writes the clerk's name only where there is
+ * none yet.
  */
 #include "cantus.h"
 
-#define SEATS 100
+#define SEATS 24
 
 /* The seating plan: who sold the seat (the clerk's number + 1), or 0 while it is free. */
 static OWN_PAGE volatile uint32_t holders[SEATS];
@@ -28,7 +30,8 @@ static void hand_out_ticket(unsigned seat, unsigned clerk) {
 #ifdef FIXED
 static __attribute__((noinline)) bool sell(unsigned seat, unsigned clerk) {
     uint32_t nobody = 0;
-    if (!__atomic_compare_exchange_n(&holders[seat], &nobody, clerk + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&holders[seat], &nobody, clerk + 1, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
         return false;
     hand_out_ticket(seat, clerk);
     return true;
@@ -62,7 +65,8 @@ static void audit(void) {
         if (count == 0)
             fail(2, "box_office: seat %u was not sold at all", seat);
         if (count == 2)
-            fail(1, "box_office: seat %u was sold twice, by clerk %u and by clerk %u", seat, sellers[0], sellers[1]);
+            fail(1, "box_office: seat %u was sold twice, by clerk %u and by clerk %u", seat, sellers[0],
+                 sellers[1]);
     }
     pass("box_office: %u seats, %u tickets", SEATS, SEATS);
 }
@@ -72,10 +76,10 @@ void main(unsigned hart) {
     for (unsigned seat = 0; seat < SEATS; seat++)
         tickets[hart][seat] = 0;
     all_harts_barrier();
-    think(random_next(&random) % 128); /* opens the counter */
+    think(random_next(&random) % 1024); /* opens the counter */
     for (unsigned seat = 0; seat < SEATS; seat++)
         if (sell(seat, hart))
-            think(random_next(&random) % 128); /* the customer counts the coins */
+            think(random_next(&random) % 1024); /* the customer counts the coins */
     all_harts_barrier();
 
     if (hart == 0)

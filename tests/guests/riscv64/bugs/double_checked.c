@@ -1,24 +1,25 @@
 /* Double-checked initialisation that publishes the flag before the data: a hart uses what is not there yet.
  *
- * A table is filled by the first hart that needs it. Whoever comes later sees from a flag that it is there, and does not
- * need the lock; only who finds the flag down takes the lock and checks again.
+ * A table is filled by the first hart that needs it. Whoever comes later sees from a flag that it is there,
+ * and does not need the lock; only who finds the flag down takes the lock and checks again.
  *
- * The bug. The flag goes up before the table is filled. A hart that needs no lock then reads a table that is still empty.
+ * The bug. The flag goes up before the table is filled. A hart that needs no lock then reads a table that is
+ * still empty.
  *
- *     step   hart 0                              hart 1                              ready   table
- *       1    load ready -> 0, takes the lock                                           0      empty
- *       2    load ready -> 0                                                           0      empty
- *       3    store ready <- 1                                                          1      empty
- *       4                                        load ready -> 1: no lock needed       1      empty
- *       5                                        load table[0] -> 0                    1      empty   (used too early)
- *       6    store table[0] <- ...                                                     1      filled
+ *     step   hart 0                           hart 1                          ready table
+ *       1    load ready -> 0, takes the lock                                    0    empty
+ *       2    load ready -> 0                                                    0    empty
+ *       3    store ready <- 1                                                   1    empty
+ *       4                                     load ready -> 1: no lock needed   1    empty
+ *       5                                     load table[0] -> 0                1    empty   (used too early)
+ *       6    store table[0] <- ...                                              1    filled
  *
- * The fix. First the table, then the flag, which is stored with release and loaded with acquire, so that hardware keeps
- * that order too.
+ * The fix. First the table, then the flag, which is stored with release and loaded with acquire, so that
+ * hardware keeps that order too.
  */
 #include "cantus.h"
 
-#define TABLES 150
+#define TABLES 40
 #define ENTRIES 6
 
 struct table {
@@ -59,13 +60,13 @@ void main(unsigned hart) {
     uint64_t random = random_seed(hart);
     all_harts_barrier();
     for (unsigned table = 0; table < TABLES; table++) {
-        think(random_next(&random) % 128);
+        think(random_next(&random) % 1024);
         struct table *found = get(table);
         for (unsigned index = 0; index < ENTRIES; index++) {
             uint32_t seen = found->entries[index];
             if (seen != entry(table, index))
-                fail(1, "double_checked: hart %u read %u from entry %u of table %u, which is said to be ready", hart, seen,
-                     index, table);
+                fail(1, "double_checked: hart %u read %u from entry %u of table %u, which seems to be ready",
+                     hart, seen, index, table);
         }
     }
     all_harts_barrier();

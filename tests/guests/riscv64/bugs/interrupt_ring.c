@@ -1,26 +1,29 @@
-/* A ring buffer between an interrupt handler and the code that it interrupts: a message stays in the ring for ever.
+/* A ring buffer between an interrupt handler and the code that it interrupts: a message stays in the ring for
+ * ever.
  *
- * The other harts send messages to hart 0: they put one into their port and ring hart 0's doorbell. Hart 0's interrupt
- * handler moves messages from the ports into a ring, and hart 0's main program takes them out.
+ * The other harts send messages to hart 0: they put one into their port and ring hart 0's doorbell. Hart 0's
+ * interrupt handler moves messages from the ports into a ring, and hart 0's main program takes them out.
  *
- * The bug. How many messages are in the ring is counted in a variable that both sides change. The main program reads it,
- * copies a message, and writes it back lowered by one. If the handler adds a message in between, the count forgets it.
+ * The bug. How many messages are in the ring is counted in a variable that both sides change. The main
+ * program reads it, copies a message, and writes it back lowered by one. If the handler adds a message in
+ * between, the count forgets it.
  *
- *     step   hart 0, main program                hart 0, interrupt handler           used
- *       1    load used -> 1                                                            1
- *       2    copies the message                                                        1
- *       3                                        copies a message into the ring        1
- *       4                                        store used <- 2                       2
- *       5    store used <- 0                                                           0     (but one message is there)
+ *     step   hart 0, main program           hart 0, interrupt handler      used
+ *       1    load used -> 1                                                  1
+ *       2    copies the message                                              1
+ *       3                                   copies a message into the ring   1
+ *       4                                   store used <- 2                  2
+ *       5    store used <- 0                                                 0     (but one message is there)
  *
- * The interrupt comes from another hart: whether it comes between steps 2 and 5 is a matter of timing between harts.
+ * The interrupt comes from another hart: whether it comes between steps 2 and 5 is a matter of timing between
+ * harts.
  *
- * The fix. Nothing is written by both sides. The handler alone moves `head`, the main program alone moves `tail`, and the
- * ring is empty when they are equal.
+ * The fix. Nothing is written by both sides. The handler alone moves `head`, the main program alone moves
+ * `tail`, and the ring is empty when they are equal.
  */
 #include "cantus.h"
 
-#define MESSAGES_PER_HART 40
+#define MESSAGES_PER_HART 20
 #define WORDS 3
 #define SLOTS 8
 
@@ -43,7 +46,8 @@ static struct {
     volatile struct message slots[SLOTS];
 } ring OWN_PAGE;
 
-/* How many more messages the ring has room for. A sender takes one before it sends, so the ring never overflows. */
+/* How many more messages the ring has room for. A sender takes one before it sends, so the ring never
+ * overflows. */
 static OWN_PAGE volatile int32_t room = SLOTS;
 
 static void copy(volatile struct message *to, const volatile struct message *from) {
@@ -125,8 +129,8 @@ static void receive_all(void) {
             received += 1;
             __atomic_fetch_add(&room, 1, __ATOMIC_RELEASE);
         } else if (put_in != ring.tail) {
-            fail(1, "interrupt_ring: %lu messages were put in and %lu taken out, but the ring says that it is empty", put_in,
-                 ring.tail);
+            fail(1, "interrupt_ring: %lu messages were put in and %lu taken out, but the ring seems empty",
+                 put_in, ring.tail);
         }
     }
     pass("interrupt_ring: %lu messages, none lost", total);

@@ -1,24 +1,26 @@
 /* Deadlock by lock order: each of two harts holds the lock that the other waits for.
  *
- * Moving something from one drawer to the other takes both drawers' locks. Even harts move things from drawer 0 to 1, odd
- * harts from 1 to 0.
+ * Moving something from one drawer to the other takes both drawers' locks. Even harts move things from drawer
+ * 0 to 1, odd harts from 1 to 0.
  *
- * The bug. A hart takes the lock of the drawer that it takes from first, and then the other: two orders for two locks.
+ * The bug. A hart takes the lock of the drawer that it takes from first, and then the other: two orders for
+ * two locks.
  *
- *     step   hart 0                              hart 1                              lock 0    lock 1
- *       1    takes lock 0                                                             hart 0    free
- *       2                                        takes lock 1                         hart 0    hart 1
- *       3                                        waits for lock 0                     hart 0    hart 1
- *       4    waits for lock 1                                                         hart 0    hart 1  (for ever)
+ *     step   hart 0                              hart 1                           lock 0  lock 1
+ *       1    takes lock 0                                                          hart 0  free
+ *       2                                        takes lock 1                      hart 0  hart 1
+ *       3                                        waits for lock 0                  hart 0  hart 1
+ *       4    waits for lock 1                                                      hart 0  hart 1  (for ever)
  *
  * The fix. Every hart takes the locks in the same order, the lower number first, whatever it moves.
  *
- * The program proves its deadlock instead of hanging: a waiting hart looks whether the holder of the lock that it waits
- * for waits for a lock that it holds itself. If so, neither can ever go on. No run of the fixed program comes to that.
+ * The program proves its deadlock instead of hanging: a waiting hart looks whether the holder of the lock
+ * that it waits for waits for a lock that it holds itself. If so, neither can ever go on. No run of the fixed
+ * program comes to that.
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 50
 #define THINGS 1000
 
 struct drawer {
@@ -30,16 +32,17 @@ static struct drawer drawers[2];
 /* The drawer + 1 whose lock the hart waits for, or 0. */
 static OWN_PAGE volatile uint32_t awaited[HARTS_MAX];
 
-/* What this hart waits for and what it holds do not change meanwhile; nor can the other hart, once it waits for something
- * that this one holds. Hence what is read here, in this order, is true at once if it is true one by one. */
+/* What this hart waits for and what it holds do not change meanwhile; nor can the other hart, once it waits
+ * for something that this one holds. Hence what is read here, in this order, is true at once if it is true
+ * one by one. */
 static void report_deadlock(unsigned hart, unsigned drawer) {
     uint32_t owner = drawers[drawer].owner;
     if (owner == 0)
         return;
     uint32_t wants = load_acquire(&awaited[owner - 1]);
     if (wants != 0 && drawers[wants - 1].owner == hart + 1 && drawers[drawer].owner == owner)
-        fail(1, "lock_order: deadlock: hart %u holds lock %u and waits for lock %u, hart %u the other way round", hart,
-             wants - 1, drawer, owner - 1);
+        fail(1, "lock_order: deadlock: hart %u holds lock %u and waits for %u, hart %u the other way round",
+             hart, wants - 1, drawer, owner - 1);
 }
 
 static void acquire(unsigned hart, unsigned drawer) {
@@ -81,7 +84,7 @@ void main(unsigned hart) {
         drawers[0].things = drawers[1].things = THINGS;
     all_harts_barrier();
     for (unsigned round = 0; round < ROUNDS; round++) {
-        think(random_next(&random) % 256);
+        think(random_next(&random) % 1024);
         move(hart, hart % 2, 1 - hart % 2);
     }
     all_harts_barrier();

@@ -1,24 +1,26 @@
-/* Lost wake-up: an interrupt arrives between the look into the mailbox and the sleep, and nobody wakes the sleeper.
+/* Lost wake-up: an interrupt arrives between the look into the mailbox and the sleep, and nobody wakes the
+ * sleeper.
  *
- * Two harts pass a message to and fro. A hart that has nothing to do sleeps (WFI) until the other rings its doorbell
- * (a software interrupt). The interrupt handler only takes the doorbell back; the message is in the mailbox.
+ * Two harts pass a message to and fro. A hart that has nothing to do sleeps (WFI) until the other rings its
+ * doorbell (a software interrupt). The interrupt handler only takes the doorbell back; the message is in the
+ * mailbox.
  *
- * The bug. The hart looks into its mailbox, finds nothing, and goes to sleep. If the doorbell rings in between, the handler
- * takes it back, and WFI sleeps with the message in the mailbox.
+ * The bug. The hart looks into its mailbox, finds nothing, and goes to sleep. If the doorbell rings in
+ * between, the handler takes it back, and WFI sleeps with the message in the mailbox.
  *
- *     step   hart 0                              hart 1                              mailbox[0]   doorbell[0]
- *       1    load mailbox[0] -> empty                                                  empty        0
- *       2                                        store mailbox[0] <- message           message      0
- *       3                                        store doorbell[0] <- 1                message      1
- *       4    interrupt: store doorbell[0] <- 0                                         message      0
- *       5    WFI                                                                       message      0
- *       6                                        WFI, waiting for the answer           message      0    (both sleep)
+ *     step   hart 0                              hart 1                        mailbox[0] doorbell[0]
+ *       1    load mailbox[0] -> empty                                            empty      0
+ *       2                                        store mailbox[0] <- message     message    0
+ *       3                                        store doorbell[0] <- 1          message    1
+ *       4    interrupt: store doorbell[0] <- 0                                   message    0
+ *       5    WFI                                                                 message    0
+ *       6                                        WFI, waiting for the answer     message    0    (both sleep)
  *
- * The fix. Interrupts are not taken between the look and the sleep. WFI ends when an interrupt is *pending*, taken or not,
- * so a doorbell that rings too early makes WFI end at once; then the handler may run.
+ * The fix. Interrupts are not taken between the look and the sleep. WFI ends when an interrupt is *pending*,
+ * taken or not, so a doorbell that rings too early makes WFI end at once; then the handler may run.
  *
- * A machine in which this happens does not end: every hart sleeps, and nothing is left that could wake one. Harts work in
- * pairs: 0 with 1, 2 with 3. An odd hart out sleeps from the beginning.
+ * A machine in which this happens does not end: every hart sleeps, and nothing is left that could wake one.
+ * Harts work in pairs: 0 with 1, 2 with 3. An odd hart out sleeps from the beginning.
  */
 #include "cantus.h"
 

@@ -1,23 +1,24 @@
 /* Peterson's algorithm with its two stores in the wrong order: both harts enter.
  *
- * Peterson's algorithm keeps two harts out of each other's way with plain loads and stores. A hart that wants to enter
- * says so (wants[me] = 1), then lets the other go first (turn = other), and waits while the other wants to enter and it
- * is the other's turn.
+ * Peterson's algorithm keeps two harts out of each other's way with plain loads and stores. A hart that wants
+ * to enter says so (wants[me] = 1), then lets the other go first (turn = other), and waits while the other
+ * wants to enter and it is the other's turn.
  *
- * The bug. The hart gives the turn away before it says that it wants to enter. A hart that stops between the two stores
- * has given its turn away without being seen, and the other gives it back.
+ * The bug. The hart gives the turn away before it says that it wants to enter. A hart that stops between the
+ * two stores has given its turn away without being seen, and the other gives it back.
  *
- *     step   hart 0                        hart 1                        turn   wants[0]  wants[1]
- *       1    store turn <- 1                                              1        0         0
- *       2                                  store turn <- 0                0        0         0
- *       3                                  store wants[1] <- 1            0        0         1
- *       4                                  load wants[0] -> 0: enters     0        0         1
- *       5    store wants[0] <- 1                                          0        1         1
- *       6    load wants[1] -> 1                                           0        1         1
- *       7    load turn -> 0 (mine): enters                                0        1         1    (both are inside)
+ *     step   hart 0                        hart 1                     turn wants[0] wants[1]
+ *       1    store turn <- 1                                           1      0        0
+ *       2                                  store turn <- 0             0      0        0
+ *       3                                  store wants[1] <- 1         0      0        1
+ *       4                                  load wants[0] -> 0: enters  0      0        1
+ *       5    store wants[0] <- 1                                       0      1        1
+ *       6    load wants[1] -> 1                                        0      1        1
+ *       7    load turn -> 0 (mine): enters                             0      1        1    (both are inside)
  *
- * The fix. First wants[me], then turn. The algorithm needs its stores to be seen before its loads are done, which
- * hardware does not promise: hence the full fence between them, and acquire and release around the section.
+ * The fix. First wants[me], then turn. The algorithm needs its stores to be seen before its loads are done,
+ * which hardware does not promise: hence the full fence between them, and acquire and release around the
+ * section.
  *
  * Harts work in pairs: 0 with 1, 2 with 3. An odd hart out does nothing.
  */

@@ -1,7 +1,7 @@
 /* Broken test-and-set lock: the test and the set are two steps, and two harts get the lock.
  *
- * The bug. acquire() waits until the lock is free and then takes it. Between the last test and the set, another hart may
- * test as well, and both set it.
+ * The bug. acquire() waits until the lock is free and then takes it. Between the last test and the set,
+ * another hart may test as well, and both set it.
  *
  *     step   hart 0                        hart 1                        lock
  *       1    load lock -> 0 (free)                                        0
@@ -11,12 +11,13 @@
  *       5    store lock <- 1                                              1
  *       6    enters                                                       1     (two harts are inside)
  *
- * The fix. One AMOSWAP tests and sets: it stores 1 and says what was there before. Its .aq, and the fence before the store
- * that releases the lock, keep what is done inside from leaking out on hardware that reorders memory accesses.
+ * The fix. One AMOSWAP tests and sets: it stores 1 and says what was there before. Its .aq, and the fence
+ * before the store that releases the lock, keep what is done inside from leaking out on hardware that
+ * reorders memory accesses.
  */
 #include "cantus.h"
 
-#define ROUNDS 200
+#define ROUNDS 60
 
 static OWN_PAGE volatile uint32_t lock;
 
@@ -43,8 +44,8 @@ static void critical_section(unsigned hart, uint64_t turns) {
     think(turns);
     uint32_t seen = inside;
     if (seen != hart + 1)
-        fail(1, "test_and_set: hart %u holds the lock, but another hart has been inside (%u instead of %u)", hart, seen,
-             hart + 1);
+        fail(1, "test_and_set: hart %u holds the lock, but another has been inside (%u instead of %u)", hart,
+             seen, hart + 1);
     inside = 0;
 }
 

@@ -2,14 +2,14 @@
  *
  * Hart 0 writes a 128-bit value whose halves are always equal. The other harts read it.
  *
- * The bug. No instruction of this machine loads or stores 128 bits. The two halves are two accesses, and a reader may come
- * between the writer's, or the writer between a reader's.
+ * The bug. No instruction of this machine loads or stores 128 bits. The two halves are two accesses, and a
+ * reader may come between the writer's, or the writer between a reader's.
  *
- *     step   hart 0 (writes 8)                   hart 1 (reads)                      low   high
- *       1                                        load low -> 7                         7     7
- *       2    store low <- 8                                                            8     7
- *       3    store high <- 8                                                           8     8
- *       4                                        load high -> 8                        8     8    (7 and 8: never written)
+ *     step   hart 0 (writes 8)                   hart 1 (reads)           low high
+ *       1                                        load low -> 7              7   7
+ *       2    store low <- 8                                                 8   7
+ *       3    store high <- 8                                                8   8
+ *       4                                        load high -> 8             8   8    (7 and 8: never written)
  *
  * The fix. A lock around both accesses, for the writer as well as for the readers.
  */
@@ -61,8 +61,8 @@ void main(unsigned hart) {
         } else {
             struct wide seen = read_wide();
             if (seen.low != seen.high)
-                fail(1, "torn_read: hart %u read %lu and %lu, two halves that were never written together", hart, seen.low,
-                     seen.high);
+                fail(1, "torn_read: hart %u read %lu and %lu, halves that were never written together", hart,
+                     seen.low, seen.high);
         }
     }
     all_harts_barrier();

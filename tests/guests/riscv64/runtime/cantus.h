@@ -1,8 +1,10 @@
-/* What every guest may use: the board's devices, ordered memory accesses, a lock, a barrier, printing, and ways to end.
+/* What every guest may use: the board's devices, ordered memory accesses, a lock, a barrier, printing, and
+ * ways to end.
  *
- * A guest is one C file with `void main(unsigned hart)`, which every hart runs. The machine ends when a hart calls pass()
- * or fail(); whoever calls first decides. Shared variables that are accessed without an atomic operation are declared
- * `volatile`, so that the compiler makes exactly the loads and stores that the source shows, in its order.
+ * A guest is one C file with `void main(unsigned hart)`, which every hart runs. The machine ends when a hart
+ * calls pass() or fail(); whoever calls first decides. Shared variables that are accessed without an atomic
+ * operation are declared `volatile`, so that the compiler makes exactly the loads and stores that the source
+ * shows, in its order.
  */
 #pragma once
 
@@ -29,7 +31,7 @@ typedef __UINTPTR_TYPE__ uintptr_t;
 /* Neither cleared nor loaded: for large arrays that the guest fills itself. */
 #define NOINIT __attribute__((section(".noinit")))
 
-/* ---- Harts and traps --------------------------------------------------------------------------------------------- */
+/* ---- Harts and traps ----------------------------------------------------------------------------------- */
 
 /* How many harts the machine has, from the device tree. */
 extern unsigned harts;
@@ -43,8 +45,8 @@ static inline unsigned hart_id(void) {
     return tp;
 }
 
-/* Called in machine mode for every trap. Returns where to go on. A guest that expects traps defines its own; the runtime's
- * reports the trap and fails with code 127. */
+/* Called in machine mode for every trap. Returns where to go on. A guest that expects traps defines its own;
+ * the runtime's reports the trap and fails with code 127. */
 uint64_t on_trap(uint64_t cause, uint64_t pc, uint64_t value);
 
 #define CAUSE_INTERRUPT (1ul << 63)
@@ -74,7 +76,7 @@ static inline void wait_for_interrupt(void) {
     asm volatile("wfi" ::: "memory");
 }
 
-/* ---- Order (as the unprivileged specification maps C's memory model, "RVWMO explanatory material") --------------- */
+/* ---- Order (as the unprivileged specification maps C's memory model, "RVWMO explanatory material") ----- */
 
 #define fence_full() asm volatile("fence rw, rw" ::: "memory")
 #define fence_acquire() asm volatile("fence r, rw" ::: "memory")
@@ -86,7 +88,7 @@ static inline void wait_for_interrupt(void) {
 /* A load that comes before every access after it. */
 #define load_acquire(address)                         \
     ({                                                \
-        typeof(*(address)) value_ = *(address);       \
+        __auto_type value_ = *(address);              \
         fence_acquire();                              \
         value_;                                       \
     })
@@ -97,13 +99,13 @@ static inline void wait_for_interrupt(void) {
         *(address) = (value);         \
     } while (0)
 
-/* A hint that this hart only waits for another. PAUSE of Zihintpause; where that is not known, a fence without
- * effect. */
+/* A hint that this hart only waits for another. PAUSE of Zihintpause; where that is not known, a fence
+ * without effect. */
 static inline void pause(void) {
     asm volatile(".insn i 0x0f, 0, x0, x0, 0x10" ::: "memory");
 }
 
-/* ---- Lock and barrier -------------------------------------------------------------------------------------------- */
+/* ---- Lock and barrier ---------------------------------------------------------------------------------- */
 
 typedef volatile uint32_t spinlock;
 
@@ -137,7 +139,7 @@ static inline void barrier_wait(struct barrier *barrier, uint32_t parties) {
 /* The barrier of all harts. */
 void all_harts_barrier(void);
 
-/* ---- Work -------------------------------------------------------------------------------------------------------- */
+/* ---- Work ---------------------------------------------------------------------------------------------- */
 
 /* Private work of about 2 * `turns` instructions, which touches no memory. */
 static inline void think(uint64_t turns) {
@@ -161,10 +163,10 @@ static inline uint64_t random_seed(unsigned hart) {
     return 0x9e3779b97f4a7c15ul * (hart + 1);
 }
 
-/* ---- Printing and ending ----------------------------------------------------------------------------------------- */
+/* ---- Printing and ending ------------------------------------------------------------------------------- */
 
-/* Prints on the UART, a whole call at a time. Knows %s %c %u %d %x, each of the last three also with `l`, and %%.
- * At most 160 characters a call. */
+/* Prints on the UART, a whole call at a time. Knows %s %c %u %d %x, each of the last three also with `l`, and
+ * %%. At most 160 characters a call. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints the line "<format>\n" and ends the machine with status 0. */
@@ -174,11 +176,11 @@ _Noreturn void fail(unsigned code, const char *format, ...) __attribute__((forma
 /* Ends the machine with `status`, through the test finisher, and prints nothing. */
 _Noreturn void finish(unsigned status);
 
-/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+/* ---- Devices ------------------------------------------------------------------------------------------- */
 
 #define FINISHER ((volatile uint32_t *)0x00100000ul)
-#define CLINT_MSIP ((volatile uint32_t *)0x02000000ul)      /* one word a hart: bit 0 is its software interrupt */
-#define CLINT_MTIMECMP ((volatile uint64_t *)0x02004000ul)  /* one double word a hart */
+#define CLINT_MSIP ((volatile uint32_t *)0x02000000ul)     /* a word a hart: bit 0 is its doorbell */
+#define CLINT_MTIMECMP ((volatile uint64_t *)0x02004000ul) /* a double word a hart */
 #define CLINT_MTIME ((volatile uint64_t *)0x0200bff8ul)
 #define PLIC_BASE 0x0c000000ul
 #define PLIC_PRIORITY(source) ((volatile uint32_t *)(PLIC_BASE + 4ul * (source)))

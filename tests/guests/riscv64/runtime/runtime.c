@@ -3,7 +3,7 @@
 
 unsigned harts;
 
-/* ---- How many harts: the device tree's /cpus/cpu@* nodes --------------------------------------------------------- */
+/* ---- How many harts: the device tree's /cpus/cpu@* nodes ----------------------------------------------- */
 
 #define FDT_MAGIC 0xd00dfeedu
 enum { FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROPERTY = 3, FDT_NOP = 4 };
@@ -66,7 +66,7 @@ void count_harts(const uint32_t *tree) {
     harts = count == 0 ? 1 : count > HARTS_MAX ? HARTS_MAX : count;
 }
 
-/* ---- Barrier ----------------------------------------------------------------------------------------------------- */
+/* ---- Barrier ------------------------------------------------------------------------------------------- */
 
 static OWN_LINE struct barrier all_harts;
 
@@ -74,7 +74,7 @@ void all_harts_barrier(void) {
     barrier_wait(&all_harts, harts);
 }
 
-/* ---- Printing ---------------------------------------------------------------------------------------------------- */
+/* ---- Printing ------------------------------------------------------------------------------------------ */
 
 #define LINE_MAX 160
 
@@ -129,7 +129,8 @@ static void put_format(struct line *line, const char *format, __builtin_va_list 
         }
         case 'u':
         case 'x': {
-            uint64_t value = is_long ? __builtin_va_arg(arguments, uint64_t) : __builtin_va_arg(arguments, unsigned);
+            uint64_t value =
+                is_long ? __builtin_va_arg(arguments, uint64_t) : __builtin_va_arg(arguments, unsigned);
             put_number(line, value, *format == 'u' ? 10 : 16);
             break;
         }
@@ -160,11 +161,12 @@ void print(const char *format, ...) {
     spinlock_release(&uart_lock);
 }
 
-/* ---- Ending ------------------------------------------------------------------------------------------------------ */
+/* ---- Ending -------------------------------------------------------------------------------------------- */
 
 static OWN_LINE uint32_t ending;
 
-/* The first hart that wants to end the machine goes on; any later one stops here, so that there is one verdict. */
+/* The first hart that wants to end the machine goes on; any later one stops here, so that there is one
+ * verdict. */
 static void be_first_to_end(void) {
     if (__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL) != 0)
         for (;;)
@@ -202,13 +204,13 @@ _Noreturn void fail(unsigned code, const char *format, ...) {
     finish(code);
 }
 
-/* ---- Traps that no guest expects --------------------------------------------------------------------------------- */
+/* ---- Traps that no guest expects ----------------------------------------------------------------------- */
 
 __attribute__((weak)) uint64_t on_trap(uint64_t cause, uint64_t pc, uint64_t value) {
     fail(127, "hart %u: unexpected trap: cause %lx, pc %lx, value %lx", hart_id(), cause, pc, value);
 }
 
-/* ---- What the compiler may call ---------------------------------------------------------------------------------- */
+/* ---- What the compiler may call ------------------------------------------------------------------------ */
 
 void *memset(void *to, int byte, size_t length);
 void *memset(void *to, int byte, size_t length) {

@@ -1,8 +1,9 @@
 # How a hart gets from reset to main, and from a trap to on_trap.
 #
-# Every hart enters at _start in machine mode, with its number in a0 (and in mhartid) and the device tree's address in a1.
-# Hart 0 clears .bss and counts the harts; the others wait for it. Then each calls main(hart) on a stack of its own.
-# A hart whose main returns sleeps for ever; pass() or fail(), called by any hart, ends the machine.
+# Every hart enters at _start in machine mode, with its number in a0 (and in mhartid) and the device tree's
+# address in a1. Hart 0 clears .bss and counts the harts; the others wait for it. Then each calls main(hart)
+# on a stack of its own. A hart whose main returns sleeps for ever; pass() or fail(), called by any hart, ends
+# the machine.
 
         .section .text.start, "ax"
         .global _start
@@ -63,8 +64,8 @@ sleep:
         wfi
         j       1b
 
-# Saves what a C function may overwrite (integer registers only: on_trap must not use floating point), and calls
-# on_trap(cause, pc, value), which returns the address at which the hart goes on.
+# Saves what a C function may overwrite (integer registers only: on_trap must not use floating point), and
+# calls on_trap(cause, pc, value), which returns the address at which the hart goes on.
         .balign 4
 trap_entry:
         addi    sp, sp, -128

@@ -5,6 +5,9 @@
 //!    overflow, division by zero and invalid; a result above the smallest normal number excludes underflow.
 //! 2. *Measured*: under an MXCSR with the guest's rounding mode, its flags read afterwards. For results that are numbers.
 //! 3. *Soft*: all else. A NaN result is left to it since hosts differ in when a fused multiply-add is invalid.
+//!
+//! The flags that an operation returns, added to the accrued ones, are the new accrued ones: ways 1 and 2 may leave
+//! out, or repeat, what was accrued before.
 
 use super::format::Format;
 use super::host::{Control, Fusion, Native};
@@ -26,7 +29,7 @@ fn compute<F: Format>(
             return (value, Flags::NONE);
         }
     }
-    if let Some(control) = Control::of(rounding) {
+    if let Some(control) = Control::of(rounding, accrued) {
         let (value, raised) = measured(control);
         if !F::is_nan(value) {
             return (value, raised);

@@ -57,14 +57,19 @@ impl Integer {
 /// "Domains of float-to-integer conversions and behavior for invalid inputs"); invalid excludes inexact.
 #[inline]
 pub(super) fn to_integer<F: Native>(rounding: Rounding, integer: Integer, value: u64) -> (u64, Flags) {
-    // What a cast in C compiles to.
-    if rounding == Rounding::TowardZero
-        && let Some((truncated, exact)) = F::truncated(value)
-    {
+    if let Some((whole, fraction)) = F::parts(value) {
+        let away = match rounding {
+            Rounding::NearestEven => fraction.abs() > 0.5 || fraction.abs() == 0.5 && whole & 1 == 1,
+            Rounding::TowardZero => false,
+            Rounding::Down => fraction < 0.0,
+            Rounding::Up => fraction > 0.0,
+            Rounding::NearestMaxMagnitude => fraction.abs() >= 0.5,
+        };
+        let step = if fraction < 0.0 { -1 } else { 1 };
+        let rounded = i128::from(whole) + if away { step } else { 0 };
         let (least, greatest) = integer.range();
-        let truncated = i128::from(truncated);
-        if (least..=greatest).contains(&truncated) {
-            return (integer.register(truncated), Flags::INEXACT.when(!exact));
+        if (least..=greatest).contains(&rounded) {
+            return (integer.register(rounded), Flags::INEXACT.when(fraction != 0.0));
         }
     }
     to_integer_soft::<F>(rounding, integer, value)

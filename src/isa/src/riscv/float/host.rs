@@ -3,6 +3,8 @@
 //! Rust (as the ABI) takes for granted that MXCSR holds its default everywhere: nearest even, all exceptions masked.
 //! So a measured operation is one block of assembly that loads the guest's mode, computes, stores the flags, and
 //! restores the default before it ends. Nothing of it is left behind but sticky flags, which Rust never reads.
+//! Reading MXCSR is slow after an instruction that has changed it (20 ns and more on an Intel host of 2023, else 2), so
+//! flags that the guest has accrued are set before the instruction runs, and only a new one costs that.
 //!
 //! Hosts other than x86-64 have no [`Control`]; they compute in software whatever is not plain.
 
@@ -40,10 +42,11 @@ pub(super) trait Native: Format {
 
     /// The nearest number to an integer.
     fn nearest(integer: u64) -> u64;
-    /// A number less than 2^63 in magnitude, without its fraction, and whether it had none. `None` for others.
-    fn truncated(value: u64) -> Option<(i64, bool)>;
+    /// Whole part and fraction, the latter with the number's sign, of a number below 2^63 in magnitude. `None` for
+    /// others.
+    fn parts(value: u64) -> Option<(i64, f64)>;
 
-    /// a + b, with the flags that it raises.
+    /// a + b, with the flags that it raises or that were accrued.
     fn add_measured(control: Control, a: u64, b: u64) -> (u64, Flags);
     /// a × b, with flags.
     fn multiply_measured(control: Control, a: u64, b: u64) -> (u64, Flags);
@@ -90,11 +93,11 @@ macro_rules! native {
             }
 
             #[inline(always)]
-            fn truncated(value: u64) -> Option<(i64, bool)> {
-                let value = $float::from_bits(value as $bits);
-                let truncated = value as i64;
-                // Converting back is exact: a number with a fraction has few enough bits before it.
-                (value.abs() < 9223372036854775808.0).then(|| (truncated, truncated as $float == value))
+            fn parts(value: u64) -> Option<(i64, f64)> {
+                let value = f64::from($float::from_bits(value as $bits));
+                let whole = value as i64;
+                // Both steps are exact: a number with a fraction has few enough bits before and after the point.
+                (value.abs() < 9223372036854775808.0).then(|| (whole, value - whole as f64))
             }
 
             #[inline(always)]
@@ -149,42 +152,61 @@ pub(super) use machine::{Control, Fusion};
 mod machine {
     use super::{Flags, Rounding};
 
-    /// MXCSR as Rust expects it: nearest even, exceptions masked, no flag, denormals respected.
-    static DEFAULT: u32 = CONTROLS[0];
+    /// Rust's MXCSR but for the sticky flags: nearest even, exceptions masked, denormals respected.
+    const DEFAULT: u32 = 0x1f80;
+    /// The rounding modes of the host in the order of `frm`, as MXCSR encodes them.
+    const MODES: [u32; 4] = [0x0000, 0x6000, 0x2000, 0x4000];
+    /// The guest's flags in MXCSR, in the order of `fflags`: PE, UE, OE, ZE, IE.
+    const STICKY: [u32; 5] = [1 << 5, 1 << 4, 1 << 3, 1 << 2, 1 << 0];
+    /// DE, a subnormal operand: not the guest's business.
+    const DENORMAL: u32 = 1 << 1;
 
-    /// The same for each rounding mode of the host, in the order of `frm`. Bits 13 and 14 round, 7 to 12 mask.
-    static CONTROLS: [u32; 4] = [0x1f80, 0x7f80, 0x3f80, 0x5f80];
+    /// MXCSR for each rounding mode and each set of the guest's flags.
+    static WORDS: [[u32; 32]; 4] = {
+        let mut words = [[DEFAULT | DENORMAL; 32]; 4];
+        let mut entry = 0;
+        while entry < 4 * 32 {
+            let (mode, flags) = (entry / 32, entry % 32);
+            words[mode][flags] |= MODES[mode];
+            let mut bit = 0;
+            while bit < 5 {
+                if flags >> bit & 1 == 1 {
+                    words[mode][flags] |= STICKY[bit];
+                }
+                bit += 1;
+            }
+            entry += 1;
+        }
+        words
+    };
 
-    /// An MXCSR that computes in a rounding mode of the guest, with no flag set.
+    /// What MXCSR holds while the guest computes, and what it holds afterwards.
     #[derive(Clone, Copy)]
-    pub struct Control(&'static u32);
+    pub struct Control {
+        guest: &'static u32,
+        after: &'static u32,
+    }
 
     impl Control {
-        /// `None` for the mode that the host lacks.
+        /// `None` for the mode that the host lacks. The accrued flags are set before and after, and DE always.
         #[inline(always)]
-        pub fn of(rounding: Rounding) -> Option<Control> {
-            CONTROLS.get(rounding as usize).map(Control)
+        pub fn of(rounding: Rounding, accrued: Flags) -> Option<Control> {
+            let flags = usize::from(accrued.0 & 31);
+            WORDS
+                .get(rounding as usize)
+                .map(|words| Control { guest: &words[flags], after: &WORDS[0][flags] })
         }
     }
 
-    /// The guest's flags for the host's, whose bits are IE, DE (a subnormal operand, not the guest's business), ZE,
-    /// OE, UE and PE from the lowest upwards.
+    /// The guest's flags for the low six bits of MXCSR.
     static FLAGS: [Flags; 64] = {
-        let order = [
-            Flags::INVALID,
-            Flags::NONE,
-            Flags::DIVIDE_BY_ZERO,
-            Flags::OVERFLOW,
-            Flags::UNDERFLOW,
-            Flags::INEXACT,
-        ];
         let mut table = [Flags::NONE; 64];
         let mut entry = 0;
         while entry < 64 {
             let mut bit = 0;
-            while bit < 6 {
-                if entry >> bit & 1 == 1 {
-                    table[entry].0 |= order[bit].0;
+            while bit < 5 {
+                if entry as u32 & STICKY[bit] != 0 {
+                    table[entry].0 |= 1 << bit;
                 }
                 bit += 1;
             }
@@ -218,13 +240,13 @@ mod machine {
             // an `asm!` does not promise `preserves_flags`. Who runs an instruction of FMA holds a `Fusion`.
             unsafe {
                 std::arch::asm!(
-                    "ldmxcsr dword ptr [{control}]",
+                    "ldmxcsr dword ptr [{guest}]",
                     $instruction,
                     "stmxcsr dword ptr [{status}]",
-                    "ldmxcsr dword ptr [{default}]",
-                    control = in(reg) $control.0,
+                    "ldmxcsr dword ptr [{after}]",
+                    guest = in(reg) $control.guest,
                     status = in(reg) &mut status,
-                    default = in(reg) &DEFAULT,
+                    after = in(reg) $control.after,
                     a = inout(xmm_reg) result,
                     $($name = in(xmm_reg) $operand,)*
                     options(nostack),
@@ -237,7 +259,7 @@ mod machine {
     macro_rules! operations {
         ($module:ident, $float:ident, $add:literal, $multiply:literal, $divide:literal, $root:literal, $fused:literal) => {
             pub mod $module {
-                use super::{Control, DEFAULT, FLAGS, Flags, Fusion};
+                use super::{Control, FLAGS, Flags, Fusion};
 
                 #[inline(always)]
                 pub fn add(control: Control, a: $float, b: $float) -> ($float, Flags) {
@@ -322,7 +344,7 @@ mod machine {
 
     impl Control {
         #[inline(always)]
-        pub fn of(_: Rounding) -> Option<Control> {
+        pub fn of(_: Rounding, _: Flags) -> Option<Control> {
             None
         }
     }

@@ -1,0 +1,5 @@
+//! What analyses say of a toy machine's traces.
+
+mod diff;
+mod dump;
+mod toy;

@@ -1,0 +1,78 @@
+//! `cantus replay`: executes a trace again, exactly.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use cantus::{Captured, Output, ReplayOptions};
+use clap::Args;
+
+use crate::args::TraceArg;
+use crate::failure::Failure;
+use crate::places::Places;
+use crate::stop;
+use crate::terminal::{self, Voice};
+use crate::verbs::run;
+use crate::verdict::Judged;
+
+/// Replay a trace, with its console output
+///
+/// The machine's flags stand in the trace: none is repeated. The replay is checked as `verify` checks it.
+#[derive(Args, Debug)]
+pub struct Replay {
+    #[command(flatten)]
+    trace: TraceArg,
+    #[command(flatten)]
+    replay: ReplayArgs,
+    /// Print the verdict, with the guest's console output, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Flags of the verbs that replay.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// Host threads that run the cores [default: one a host CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    workers: Option<u64>,
+    /// The guest's file, if it was left out of the trace
+    #[arg(long, value_name = "FILE")]
+    guest: Option<PathBuf>,
+}
+
+impl ReplayArgs {
+    /// As options of the session.
+    pub fn options(&self) -> Result<ReplayOptions, Failure> {
+        let defaults = ReplayOptions::default();
+        Ok(ReplayOptions {
+            workers: self.workers.map_or(defaults.workers, |workers| workers as usize),
+            guest: self.guest.as_deref().map(run::open_guest).transpose()?,
+            ..defaults
+        })
+    }
+}
+
+impl Replay {
+    pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
+        let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
+        let captured = Captured::default();
+        let options = ReplayOptions {
+            output: match self.json {
+                true => Output::Captured(captured.clone()),
+                false => Output::Stdout,
+            },
+            interrupt: stop::on_ctrl_c(),
+            ..self.replay.options()?
+        };
+        let replayed = cantus::replay(&path, &options)?;
+        let judged = Judged::new(&path, &replayed)?;
+        match self.json {
+            true => {
+                let mut out = terminal::out();
+                terminal::json(&mut out, &judged.with_console(&captured.bytes()))?;
+                out.flush()?;
+            }
+            false => voice.say(&judged),
+        }
+        Ok(judged.status())
+    }
+}

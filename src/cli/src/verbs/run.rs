@@ -1,0 +1,90 @@
+//! `cantus run`: runs a guest free; nothing is recorded.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use cantus::{Captured, Guest, Input, Options, Output};
+use clap::Args;
+
+use crate::args::RunArgs;
+use crate::failure::{Failure, status};
+use crate::outcome;
+use crate::stop;
+use crate::terminal::{self, Voice};
+
+/// Run a guest, and record nothing
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Run {
+    pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
+        let guest = open_guest(&self.run.machine.guest)?;
+        let captured = Captured::default();
+        let options = options(&self.run, &captured);
+        let ran = cantus::run(&guest, &options)?;
+        finish(&self.run, &guest, ran.signature.as_deref())?;
+        match self.run.json {
+            true => {
+                let mut out = terminal::out();
+                terminal::json(&mut out, &outcome::Facts::new(ran.outcome, &ran.steps, &captured.bytes()))?;
+                out.flush()?;
+            }
+            false => tell_outcome(voice, ran.outcome),
+        }
+        Ok(outcome::status(ran.outcome))
+    }
+}
+
+/// Reads the guest's file.
+pub fn open_guest(path: &Path) -> Result<Guest, Failure> {
+    Guest::open(path).map_err(|error| Failure::io(path, "read the guest", &error))
+}
+
+/// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.
+pub fn options(run: &RunArgs, captured: &Captured) -> Options {
+    Options {
+        policy: run.schedule.0,
+        choices_max: run.choices.unwrap_or(u64::MAX),
+        signature_granularity: run.signature.as_ref().map(|_| run.signature_granularity),
+        output: match run.json {
+            true => Output::Captured(captured.clone()),
+            false => Output::Stdout,
+        },
+        input: Input::Stdin,
+        interrupt: stop::on_ctrl_c(),
+        ..run.machine.options()
+    }
+}
+
+/// Writes the signature, if one is wanted.
+pub fn finish(run: &RunArgs, guest: &Guest, signature: Option<&str>) -> Result<(), Failure> {
+    match (&run.signature, signature) {
+        (None, _) => Ok(()),
+        (Some(path), Some(signature)) => fs::write(path, signature)
+            .map_err(|error| Failure::io(path, "write the signature", &error).with_status(status::IO)),
+        (Some(_), None) => Err(Failure::new(
+            status::BAD_DATA,
+            format!(
+                "{}: has no signature: expected an ELF file with the symbols begin_signature and end_signature",
+                guest.name
+            ),
+        )),
+    }
+}
+
+/// Says how the run ended where the status alone does not.
+pub fn tell_outcome(voice: Voice, outcome: cantus::Outcome) {
+    match outcome {
+        cantus::Outcome::Exit(_) | cantus::Outcome::Reset => {}
+        cantus::Outcome::Hung
+        | cantus::Outcome::Limit(_)
+        | cantus::Outcome::Interrupted
+        | cantus::Outcome::Failed
+        | cantus::Outcome::Replayed
+        | cantus::Outcome::Stuck(_) => voice.say(format!("cantus: {}", outcome::in_words(outcome))),
+    }
+}

@@ -1,0 +1,69 @@
+//! `cantus verify`: replays a trace and gives one verdict.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use cantus::ReplayOptions;
+use cantus_analyses::junit;
+use clap::Args;
+
+use crate::args::TraceArg;
+use crate::failure::{Failure, status};
+use crate::places::Places;
+use crate::stop;
+use crate::terminal::{self, Voice};
+use crate::verbs::replay::ReplayArgs;
+use crate::verdict::Judged;
+
+/// Replay a trace, compare every digest, and give one verdict
+#[derive(Args, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    trace: TraceArg,
+    #[command(flatten)]
+    replay: ReplayArgs,
+    /// Write the verdict here, in the report format of CI systems
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
+        let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
+        let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..self.replay.options()? };
+        let progress = voice.progress_of_runs("verifying", &options.interrupt);
+        let verified = cantus::verify(&path, &options);
+        progress.finish_and_clear();
+        let judged = match verified {
+            Ok(verified) => {
+                Judged::new(&path, &verified.replayed)?.narrowed(&path, verified.narrowed.as_ref())?
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                let outcome = junit::Outcome::Trouble { message: failure.to_string() };
+                let check = junit::Check { name: path.display().to_string(), outcome, time: None };
+                write_junit(self.junit.as_deref(), "verify", check)?;
+                return Err(failure);
+            }
+        };
+        write_junit(self.junit.as_deref(), "verify", judged.check())?;
+        let mut out = terminal::out();
+        match self.json {
+            true => terminal::json(&mut out, &judged)?,
+            false => writeln!(out, "{judged}")?,
+        }
+        out.flush()?;
+        Ok(judged.status())
+    }
+}
+
+/// Writes a report with one check, if one is wanted.
+pub fn write_junit(file: Option<&std::path::Path>, suite: &str, check: junit::Check) -> Result<(), Failure> {
+    let Some(path) = file else { return Ok(()) };
+    fs::write(path, junit::report(suite, &[check]))
+        .map_err(|error| Failure::io(path, "write the report", &error).with_status(status::IO))
+}

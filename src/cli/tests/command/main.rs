@@ -1,0 +1,10 @@
+//! The command line as users meet it: statuses, messages, places, and the verbs on real guests.
+
+mod files;
+mod folder;
+mod golden;
+mod hunting;
+mod runs;
+mod signals;
+mod tool;
+mod usage;

@@ -1,0 +1,110 @@
+//! Help, usage errors, and what is generated from the same definitions.
+
+use crate::tool::{Tool, elf};
+
+const VERBS: [&str; 13] = [
+    "run",
+    "record",
+    "replay",
+    "verify",
+    "diff",
+    "dump",
+    "info",
+    "ls",
+    "rm",
+    "hunt",
+    "demo",
+    "completions",
+    "man",
+];
+
+#[test]
+fn help_is_a_result() {
+    insta::assert_snapshot!("help", Tool::new().ok(&["--help"]));
+}
+
+#[test]
+fn every_verb_has_help() {
+    for verb in VERBS {
+        insta::assert_snapshot!(format!("help_{verb}"), Tool::new().ok(&[verb, "--help"]));
+    }
+}
+
+#[test]
+fn the_version_is_a_result() {
+    assert_eq!(Tool::new().ok(&["--version"]), format!("cantus {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn usage_errors_end_with_64() {
+    let tool = Tool::new();
+    let hello = elf("hello");
+    let wrong: [&[&str]; 24] = [
+        &[],
+        &["fly"],
+        &["--fly"],
+        &["run"],
+        &["run", &hello, "--smp", "0"],
+        &["run", &hello, "--smp", "256"],
+        &["run", &hello, "--smp", "two"],
+        &["run", &hello, "-m", "0"],
+        &["run", &hello, "-m", "5X"],
+        &["run", &hello, "-m", "1K"],
+        &["run", &hello, "-m", "100G"],
+        &["run", &hello, "--workers", "0"],
+        &["run", &hello, "--clock", "sun"],
+        &["run", &hello, "--schedule", "fast"],
+        &["run", &hello, "--signature-granularity", "4"],
+        &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
+        &["run", &hello, "-q", "-v"],
+        &["run", &hello, &hello],
+        &["diff", "one"],
+        &["dump", "x", "20..10"],
+        &["rm"],
+        &["completions", "csh9"],
+        &["man", "fly"],
+        &["hunt", &hello, "-j", "0"],
+    ];
+    for arguments in wrong {
+        let done = tool.run(arguments);
+        assert_eq!(done.status, 64, "{arguments:?}: {}", done.err);
+        assert_eq!(done.out, "", "{arguments:?}: errors are no results");
+        assert!(!done.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = Tool::new().ok(&["completions", shell]);
+        for word in ["hunt", "until-fail", "max-instructions"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_page_is_roff() {
+    let page = Tool::new().ok(&["man"]);
+    assert!(page.contains(".TH cantus 1"), "{page}");
+    assert!(page.contains("cantus\\-record(1)"), "{page}");
+    let page = Tool::new().ok(&["man", "hunt"]);
+    assert!(page.contains(".TH cantus-hunt 1"), "{page}");
+    assert!(page.contains("until\\-fail"), "{page}");
+}
+
+#[test]
+fn no_colour_where_there_is_no_terminal() {
+    let tool = Tool::new();
+    tool.record("hello", &["--smp", "2"]);
+    for arguments in [&["ls"][..], &["info"], &["verify"], &["--help"], &["replay", "nothing"], &["--wrong"]]
+    {
+        let done = tool.run(arguments);
+        assert!(
+            !done.out.contains('\x1b') && !done.err.contains('\x1b'),
+            "{arguments:?}: {}{}",
+            done.out,
+            done.err
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! The board: finds the device at an address, and orders the cores' accesses to it.
+//!
+//! Board invariants:
+//! - Every access to a device happens under the device's lock, and names the device's last accessor to the context
+//!   before the device does anything (ORD-8).
+//! - The locks nest in one order only: UART or HTIF, then PLIC, then the host's side. The CLINT's nest with none.
+//! - Nobody waits under a lock for anything but another lock: guest memory that cannot be had at once is refused
+//!   (ORD-5), and the access made again later.
+
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use crate::map::{self, Device, HtifWords};
+use cantus_devices::clint::{self, Clint};
+use cantus_devices::finisher::Finisher;
+use cantus_devices::htif::Htif;
+use cantus_devices::plic::Plic;
+use cantus_devices::uart::Uart;
+use cantus_devices::{self as devices, Device as _, Outcome, StateError, StateReader};
+use cantus_engine::{Bus, BusContext, Stop};
+use cantus_interp::Refusal;
+use cantus_isa::{Gpa, Width};
+use cantus_traces::{CoreId, DeviceId};
+use slot::Slot;
+
+/// The devices of a machine.
+pub struct Board {
+    finisher: Slot<Finisher>,
+    /// One for each hart: what concerns different harts needs no order.
+    clint: Box<[Slot<Clint>]>,
+    plic: Slot<Plic>,
+    uart: Slot<Uart>,
+    htif: Option<(HtifWords, Slot<Htif>)>,
+    host: Slot<HostSide>,
+}
+
+/// Where all devices' output and the end of the run come together: ordered like a device, so that a replay's console is
+/// the recording's byte for byte, whichever devices and cores it came from.
+struct HostSide {
+    /// Bytes of output so far.
+    output_bytes: u64,
+}
+
+impl Board {
+    /// A board after a reset, for so many cores, with HTIF where the program has it.
+    pub fn new(cores: usize, htif: Option<HtifWords>) -> Self {
+        Self {
+            finisher: Slot::new(Finisher::new()),
+            clint: (0..cores).map(|hart| Slot::new(Clint::new(hart))).collect(),
+            plic: Slot::new(Plic::new(cores)),
+            uart: Slot::new(Uart::new(map::UART_SOURCE)),
+            htif: htif.map(|words| (words, Slot::new(Htif::new()))),
+            host: Slot::new(HostSide { output_bytes: 0 }),
+        }
+    }
+
+    /// The device that input from the host's console is for: the UART, or HTIF once the program has read from that. It
+    /// may change in the course of a run, so ask whenever there is input; the answer is a logged input.
+    pub fn console(&self) -> DeviceId {
+        let htif = self.htif.as_ref().filter(|(_, htif)| htif.look(|htif| htif.reads_console()));
+        if htif.is_some() { Device::Htif.id() } else { Device::Uart.id() }
+    }
+
+    /// How many bytes of input to give a device at most, so that it keeps no more waiting than it wants to. It takes
+    /// more, too.
+    pub fn input_room(&self, device: DeviceId) -> usize {
+        match Device::of(device) {
+            Some(Device::Uart) => self.uart.look(|uart| uart.input_room()),
+            Some(Device::Htif) => {
+                self.htif.as_ref().map_or(0, |(_, htif)| htif.look(|htif| htif.input_room()))
+            }
+            Some(Device::Finisher | Device::Clint | Device::Plic) | None => 0,
+        }
+    }
+
+    /// Appends the state of all devices. To be asked for when no core runs.
+    pub fn write_state(&self, into: &mut Vec<u8>) {
+        let mut add = |device: &dyn devices::Device| {
+            let length_at = into.len();
+            into.extend([0; 4]);
+            device.write_state(into);
+            let length = (into.len() - length_at - 4) as u32;
+            into[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+        };
+        self.finisher.look(|device| add(device));
+        self.clint.iter().for_each(|slot| slot.look(|device| add(device)));
+        self.plic.look(|device| add(device));
+        self.uart.look(|device| add(device));
+        if let Some((_, slot)) = &self.htif {
+            slot.look(|device| add(device));
+        }
+        into.extend(self.host.look(|host| host.output_bytes).to_le_bytes());
+    }
+
+    /// Takes over a state that [`Board::write_state`] wrote for a board of the same configuration. The interrupt lines
+    /// that follow from it are part of the cores' state and not announced. After an error the board is not to be used.
+    pub fn read_state(&self, bytes: &[u8]) -> Result<(), StateError> {
+        let mut whole = StateReader::new("the board", bytes);
+        let mut take = |device: &mut dyn devices::Device| {
+            let length = whole.u32()? as usize;
+            let mut reader = StateReader::new(device.name(), whole.bytes(length)?);
+            device.read_state(&mut reader)?;
+            reader.finish()
+        };
+        self.finisher.restore(|device| take(device))?;
+        self.clint.iter().try_for_each(|slot| slot.restore(|device| take(device)))?;
+        self.plic.restore(|device| take(device))?;
+        self.uart.restore(|device| take(device))?;
+        if let Some((_, slot)) = &self.htif {
+            slot.restore(|device| take(device))?;
+        }
+        self.host.restore(|host| whole.u64().map(|bytes| host.output_bytes = bytes))?;
+        whole.finish()
+    }
+
+    /// Does something to the device at an address, in the context's name.
+    fn access<R>(
+        &self,
+        address: Gpa,
+        width: Width,
+        context: &mut dyn BusContext,
+        access: impl FnOnce(&mut dyn devices::Device, u64, &mut Outside<'_>) -> Result<R, devices::Refusal>,
+    ) -> Result<R, Refusal> {
+        let words = self.htif.as_ref().map(|(words, _)| words);
+        let (device, offset) = map::find(address, width, words).ok_or(Refusal::Fault)?;
+        let answer = match device {
+            Device::Finisher => {
+                self.finisher.access(self, context, |device, outside| access(device, offset, outside))
+            }
+            Device::Clint => {
+                let slot = self.clint_slot(offset, width, context.here().0);
+                slot.access(self, context, |device, outside| access(device, offset, outside))
+            }
+            Device::Plic => {
+                self.plic.access(self, context, |device, outside| access(device, offset, outside))
+            }
+            Device::Uart => {
+                self.uart.access(self, context, |device, outside| access(device, offset, outside))
+            }
+            Device::Htif => {
+                let (_, slot) = self.htif.as_ref().ok_or(Refusal::Fault)?;
+                slot.access(self, context, |device, outside| access(device, offset, outside))
+            }
+        };
+        answer.map_err(refusal)
+    }
+
+    /// The hart's registers that an access means. The clock, and what belongs to no hart, is the same in all of them:
+    /// the accessing core's own answers, so that nothing has to be ordered.
+    fn clint_slot(&self, offset: u64, width: Width, core: CoreId) -> &Slot<Clint> {
+        use clint::registers::Register;
+        let own = core.index();
+        let hart = match Register::at(offset, width) {
+            Some(Register::Software { hart } | Register::Compare { hart, .. }) => hart,
+            Some(Register::Clock { .. }) | None => own,
+        };
+        self.clint.get(hart).unwrap_or(&self.clint[own])
+    }
+}
+
+/// The engine's word for a device's.
+fn refusal(refusal: devices::Refusal) -> Refusal {
+    match refusal {
+        devices::Refusal::Blocked => Refusal::Blocked,
+        devices::Refusal::Fault => Refusal::Fault,
+    }
+}
+
+/// A device's word for the engine's.
+fn device_refusal(refusal: Refusal) -> devices::Refusal {
+    match refusal {
+        Refusal::Blocked => devices::Refusal::Blocked,
+        Refusal::Fault => devices::Refusal::Fault,
+    }
+}
+
+/// The engine's word for an outcome. A failure is never 0, whatever its code.
+fn stop(outcome: Outcome) -> Stop {
+    match outcome {
+        Outcome::Passed => Stop::Exit(0),
+        Outcome::Failed(code) => Stop::Exit(u32::try_from(code).unwrap_or(u32::MAX).max(1)),
+        Outcome::Reset => Stop::Reset,
+    }
+}
+
+impl Bus for Board {
+    fn load(&self, address: Gpa, width: Width, context: &mut dyn BusContext) -> Result<u64, Refusal> {
+        self.access(address, width, context, |device, offset, outside| device.load(offset, width, outside))
+    }
+
+    fn store(
+        &self,
+        address: Gpa,
+        width: Width,
+        value: u64,
+        context: &mut dyn BusContext,
+    ) -> Result<(), Refusal> {
+        self.access(address, width, context, |device, offset, outside| {
+            device.store(offset, width, value, outside)
+        })
+    }
+
+    /// Input for a device that the board does not have is dropped.
+    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) {
+        fn receive<D: devices::Device>(
+            bytes: &[u8],
+        ) -> impl FnOnce(&mut D, &mut Outside<'_>) -> Result<(), devices::Refusal> {
+            |device, outside| {
+                device.input(bytes, outside);
+                Ok(())
+            }
+        }
+        let answer = match Device::of(device) {
+            Some(Device::Uart) => self.uart.access(self, context, receive(bytes)),
+            Some(Device::Htif) => {
+                self.htif.as_ref().map_or(Ok(()), |(_, htif)| htif.access(self, context, receive(bytes)))
+            }
+            Some(Device::Finisher | Device::Clint | Device::Plic) | None => Ok(()),
+        };
+        assert_eq!(answer, Ok(()), "ORD-4: input is never refused");
+    }
+}
+
+/// The outside of one access, as a device sees it.
+struct Outside<'a> {
+    board: &'a Board,
+    context: &'a mut dyn BusContext,
+}
+
+impl Outside<'_> {
+    /// Does something on the host's side, in its turn.
+    fn at_host(&mut self, then: impl FnOnce(&mut HostSide, &mut dyn BusContext)) {
+        let done = self.board.host.access(self.board, self.context, |host, outside| {
+            then(host, outside.context);
+            Ok(())
+        });
+        assert_eq!(done, Ok(()), "ORD-4: the host's side never refuses");
+    }
+}
+
+impl devices::Outside for Outside<'_> {
+    fn clock(&mut self) -> u64 {
+        self.context.clock()
+    }
+
+    fn set_clock(&mut self, ticks: u64) {
+        self.context.set_clock(ticks);
+    }
+
+    fn set_deadline(&mut self, core: usize, ticks: u64) {
+        self.context.set_deadline(core_id(core), ticks);
+    }
+
+    fn set_line(&mut self, core: usize, line: u32, level: bool) {
+        self.context.set_line(core_id(core), line, level);
+    }
+
+    fn raise(&mut self, source: u32, level: bool) {
+        let done = self.board.plic.access(self.board, self.context, |plic, outside| {
+            plic.set_source(source, level, outside);
+            Ok(())
+        });
+        assert_eq!(done, Ok(()), "ORD-4: an interrupt source is never refused");
+    }
+
+    fn output(&mut self, bytes: &[u8]) {
+        self.at_host(|host, context| {
+            host.output_bytes += bytes.len() as u64;
+            context.output(bytes);
+        });
+    }
+
+    fn stop(&mut self, outcome: Outcome) {
+        self.at_host(|_, context| context.stop(stop(outcome)));
+    }
+
+    fn memory_read(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), devices::Refusal> {
+        self.context.read_memory(address, into).map_err(device_refusal)
+    }
+
+    fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), devices::Refusal> {
+        self.context.write_memory(address, from).map_err(device_refusal)
+    }
+}
+
+/// The board makes devices for its own cores only, so a device's core is one of them.
+fn core_id(core: usize) -> CoreId {
+    CoreId(u8::try_from(core).expect("a device names one of the machine's cores"))
+}

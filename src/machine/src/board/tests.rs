@@ -1,0 +1,422 @@
+//! The board: which device answers where, and in which order cores reach it (ORD-8).
+
+use super::*;
+use crate::map::RAM_BASE;
+use crate::testing::{Context, Random, Told};
+use Width::{Byte, Double, Half, Word};
+use cantus_devices::lines::{MEIP, MSIP, SEIP};
+use std::sync::Mutex;
+
+const RAM: u64 = RAM_BASE.0;
+const TOHOST: u64 = RAM + 0x800;
+const FROMHOST: u64 = RAM + 0x840;
+const FINISHER: u64 = map::FINISHER.start;
+const CLINT: u64 = map::CLINT.start;
+const PLIC: u64 = map::PLIC.start;
+const UART: u64 = map::UART.start;
+
+/// A board of so many cores, with HTIF.
+fn board(cores: usize) -> Board {
+    Board::new(cores, Some(HtifWords { tohost: Gpa(TOHOST), fromhost: Some(Gpa(FROMHOST)) }))
+}
+
+/// One access to the board.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    Load(u64, Width, Result<u64, Refusal>),
+    Store(u64, Width, u64, Result<(), Refusal>),
+    Input(Device, u8),
+}
+use Does::{Input, Load, Store};
+
+fn store(address: u64, width: Width, value: u64) -> Does {
+    Store(address, width, value, Ok(()))
+}
+
+/// Tells a story to a new board of four cores: each step is done by a core at a position, and tells the engine this.
+fn story(name: &str, steps: &[(u8, u64, Does, &[Told])]) {
+    let board = board(4);
+    for (at, &(core, position, does, told)) in steps.iter().enumerate() {
+        let mut context = Context::new(core, position);
+        match does {
+            Load(address, width, expected) => {
+                assert_eq!(board.load(Gpa(address), width, &mut context), expected, "{name}, step {at}");
+            }
+            Store(address, width, value, expected) => {
+                let answer = board.store(Gpa(address), width, value, &mut context);
+                assert_eq!(answer, expected, "{name}, step {at}");
+            }
+            Input(device, byte) => board.input(device.id(), &[byte], &mut context),
+        }
+        assert_eq!(context.told, told, "{name}, step {at}");
+    }
+}
+
+fn output(byte: u8) -> Told {
+    Told::Output(vec![byte])
+}
+
+#[test]
+fn every_device_answers_where_the_map_says() {
+    story(
+        "finisher",
+        &[
+            (0, 0, Load(FINISHER, Word, Ok(0)), &[]),
+            (0, 1, store(FINISHER, Word, 0x5555), &[Told::Stop(Stop::Exit(0))]),
+            (0, 2, store(FINISHER, Word, 0x7_3333), &[Told::Stop(Stop::Exit(7))]),
+            (0, 3, store(FINISHER, Word, 0x3333), &[Told::Stop(Stop::Exit(1))]),
+            (0, 4, store(FINISHER, Word, 0x7777), &[Told::Stop(Stop::Reset)]),
+            (0, 5, Store(FINISHER, Double, 0x5555, Err(Refusal::Fault)), &[]),
+        ],
+    );
+    story(
+        "CLINT",
+        &[
+            (0, 0, store(CLINT + 8, Word, 1), &[Told::Line(2, MSIP, true)]),
+            (0, 1, store(CLINT + 0x4008, Double, 99), &[Told::Deadline(1, 99)]),
+            (0, 2, Load(CLINT + 0x4008, Double, Ok(99)), &[]),
+            (0, 3, Load(CLINT + 0xbff8, Double, Ok(77)), &[]),
+            (0, 4, store(CLINT + 0xbff8, Double, 5), &[Told::SetClock(5)]),
+            (0, 5, store(CLINT + 4 * 4, Word, 1), &[]),
+            (0, 6, Load(CLINT + 4 * 4, Word, Ok(0)), &[]),
+            (0, 7, Load(CLINT, Double, Err(Refusal::Fault)), &[]),
+        ],
+    );
+    story(
+        "PLIC",
+        &[
+            (0, 0, store(PLIC + 40, Word, 3), &[]),
+            (0, 1, Load(PLIC + 40, Word, Ok(3)), &[]),
+            (0, 2, Load(PLIC + 40, Byte, Err(Refusal::Fault)), &[]),
+        ],
+    );
+    story(
+        "UART",
+        &[
+            (0, 0, store(UART, Byte, b'x'.into()), &[output(b'x')]),
+            (0, 1, Load(UART + 5, Byte, Ok(0x60)), &[]),
+            (0, 2, Load(UART + 8, Byte, Err(Refusal::Fault)), &[]),
+        ],
+    );
+    story(
+        "HTIF",
+        &[
+            (0, 0, store(TOHOST, Double, 0x0101_0000_0000_0041), &[output(b'A')]),
+            (0, 1, store(TOHOST, Word, 3), &[Told::Stop(Stop::Exit(1))]),
+            (0, 2, store(TOHOST, Double, (1 << 40) + 1), &[Told::Stop(Stop::Exit(u32::MAX))]),
+            (0, 3, store(FROMHOST, Double, 8), &[]),
+            (0, 4, Load(FROMHOST + 1, Half, Ok(0)), &[]),
+        ],
+    );
+    story(
+        "nothing",
+        &[
+            (0, 0, Load(0, Word, Err(Refusal::Fault)), &[]),
+            (0, 1, Store(RAM, Word, 0, Err(Refusal::Fault)), &[]),
+            (0, 2, Load(0x1000, Word, Err(Refusal::Fault)), &[]),
+            (0, 3, Load(u64::MAX, Double, Err(Refusal::Fault)), &[]),
+        ],
+    );
+}
+
+#[test]
+fn ord_8_an_access_comes_after_the_last_one_of_another_core() {
+    story(
+        "one device",
+        &[
+            (0, 10, Load(UART + 7, Byte, Ok(0)), &[]),
+            (0, 20, Load(UART + 7, Byte, Ok(0)), &[]),
+            (1, 5, Load(UART + 7, Byte, Ok(0)), &[Told::After(0, 21)]),
+            (1, 6, Load(UART + 7, Byte, Ok(0)), &[]),
+            (2, 0, Load(UART + 7, Byte, Ok(0)), &[Told::After(1, 7)]),
+            (0, 21, Load(UART + 7, Byte, Ok(0)), &[Told::After(2, 1)]),
+        ],
+    );
+    story(
+        "different devices",
+        &[
+            (0, 10, Load(UART + 7, Byte, Ok(0)), &[]),
+            (1, 10, Load(PLIC, Word, Ok(0)), &[]),
+            (2, 10, Load(FINISHER, Word, Ok(0)), &[]),
+            (3, 10, Load(TOHOST, Word, Ok(0)), &[]),
+        ],
+    );
+    story(
+        "input is an access",
+        &[
+            (0, 10, Input(Device::Uart, b'a'), &[]),
+            (1, 3, Load(UART, Byte, Ok(b'a'.into())), &[Told::After(0, 11)]),
+            (0, 11, Input(Device::Uart, b'b'), &[Told::After(1, 4)]),
+            (2, 0, Input(Device::Htif, b'c'), &[]),
+            (3, 0, Load(FROMHOST, Word, Ok(0)), &[Told::After(2, 1)]),
+        ],
+    );
+    story(
+        "a fault of a device is an access, what no device answers is not",
+        &[
+            (0, 10, Load(UART + 8, Byte, Err(Refusal::Fault)), &[]),
+            (1, 3, Load(UART + 7, Byte, Ok(0)), &[Told::After(0, 11)]),
+            (0, 11, Load(UART + 1, Half, Err(Refusal::Fault)), &[]),
+            (2, 0, Load(UART + 7, Byte, Ok(0)), &[Told::After(1, 4)]),
+        ],
+    );
+}
+
+#[test]
+fn ord_8_of_the_clint_only_what_concerns_one_hart_is_ordered() {
+    story(
+        "CLINT",
+        &[
+            (0, 10, store(CLINT + 4, Word, 1), &[Told::Line(1, MSIP, true)]),
+            (2, 10, store(CLINT + 12, Word, 1), &[Told::Line(3, MSIP, true)]),
+            (1, 7, store(CLINT + 4, Word, 0), &[Told::After(0, 11), Told::Line(1, MSIP, false)]),
+            (0, 12, Load(CLINT + 0xbff8, Double, Ok(77)), &[]),
+            (1, 8, Load(CLINT + 0xbff8, Double, Ok(77)), &[]),
+            (2, 11, store(CLINT + 0xbff8, Double, 1), &[Told::SetClock(1)]),
+            (3, 0, Load(CLINT + 0x4000 + 24, Double, Ok(u64::MAX)), &[Told::After(2, 11)]),
+        ],
+    );
+}
+
+#[test]
+fn ord_8_a_nested_device_is_ordered_by_itself() {
+    story(
+        "UART to PLIC, and to the host's side",
+        &[
+            (0, 1, store(PLIC + 40, Word, 1), &[]),
+            (1, 1, store(PLIC + 0x2080, Word, 1 << 10), &[Told::After(0, 2)]),
+            (2, 1, store(UART + 1, Byte, 1), &[]),
+            (
+                3,
+                1,
+                Input(Device::Uart, b'a'),
+                &[Told::After(2, 2), Told::After(1, 2), Told::Line(0, SEIP, true)],
+            ),
+            (0, 2, Load(PLIC + 0x20_1004, Word, Ok(10)), &[Told::After(3, 2), Told::Line(0, SEIP, false)]),
+            (2, 2, store(UART, Byte, b'x'.into()), &[Told::After(3, 2), output(b'x')]),
+            (1, 2, store(TOHOST, Double, 0x0101_0000_0000_0079), &[Told::After(2, 3), output(b'y')]),
+            (3, 2, store(FINISHER, Word, 0x5555), &[Told::After(1, 3), Told::Stop(Stop::Exit(0))]),
+        ],
+    );
+}
+
+#[test]
+fn ord_4_a_blocked_access_has_not_happened() {
+    let board = board(2);
+    let mut context = Context::new(0, 5);
+    context.memory[..8].copy_from_slice(&64_u64.to_le_bytes());
+    context.memory[8] = 1;
+    context.memory[16..24].copy_from_slice(&(RAM + 0x100).to_le_bytes());
+    context.memory[24] = 2;
+    context.memory[0x100..0x102].copy_from_slice(b"ok");
+    context.blocked = true;
+    let mut before = vec![];
+    board.write_state(&mut before);
+    assert_eq!(board.store(Gpa(TOHOST), Double, RAM, &mut context), Err(Refusal::Blocked));
+    let mut after = vec![];
+    board.write_state(&mut after);
+    assert_eq!((context.take(), before), (vec![], after));
+    let mut other = Context::new(1, 8);
+    assert_eq!(board.load(Gpa(TOHOST), Double, &mut other), Ok(0));
+    assert_eq!(other.take(), [], "nobody has been here before");
+    context.blocked = false;
+    assert_eq!(board.store(Gpa(TOHOST), Double, RAM, &mut context), Ok(()));
+    assert_eq!(context.take(), [Told::After(1, 9), Told::Output(b"ok".to_vec())]);
+    assert_eq!(context.memory[..8], 2_u64.to_le_bytes(), "the result of the system call");
+}
+
+#[test]
+fn an_interrupt_from_the_console_to_the_handler_and_back() {
+    story(
+        "UART, PLIC, hart 1 in machine mode",
+        &[
+            (1, 0, store(PLIC + 40, Word, 1), &[]),
+            (1, 1, store(PLIC + 0x2100, Word, 1 << 10), &[]),
+            (1, 2, store(UART + 1, Byte, 1), &[]),
+            (1, 3, Input(Device::Uart, b'k'), &[Told::Line(1, MEIP, true)]),
+            (1, 4, Load(PLIC + 0x20_2004, Word, Ok(10)), &[Told::Line(1, MEIP, false)]),
+            (1, 5, Load(UART, Byte, Ok(b'k'.into())), &[]),
+            (1, 6, store(PLIC + 0x20_2004, Word, 10), &[]),
+            (1, 7, Load(PLIC + 0x1000, Word, Ok(0)), &[]),
+        ],
+    );
+}
+
+#[test]
+fn input_goes_to_htif_once_the_program_reads_there() {
+    let board = board(1);
+    let mut context = Context::new(0, 0);
+    assert_eq!(board.console(), Device::Uart.id());
+    board.store(Gpa(TOHOST), Double, 1 << 56, &mut context).unwrap();
+    assert_eq!(board.console(), Device::Htif.id());
+    board.input(board.console(), b"q", &mut context);
+    assert_eq!(board.load(Gpa(FROMHOST), Double, &mut context), Ok(1 << 56 | 0x100 | u64::from(b'q')));
+    assert_eq!(Board::new(1, None).console(), Device::Uart.id());
+    for (device, room) in [(Device::Uart, 4096), (Device::Htif, 4096), (Device::Plic, 0), (Device::Clint, 0)]
+    {
+        assert_eq!(board.input_room(device.id()), room, "{}", device.name());
+    }
+    let unknown = DeviceId(99);
+    assert_eq!(board.input_room(unknown), 0);
+    board.input(unknown, b"dropped", &mut context);
+    Board::new(1, None).input(Device::Htif.id(), b"dropped", &mut context);
+    assert_eq!(context.take(), []);
+}
+
+/// A random access: mostly where something is.
+fn random_access(random: &mut Random) -> (Gpa, Width, u64) {
+    let base = match random.below(8) {
+        0 => FINISHER + random.below(8),
+        1 => CLINT + [0, 0x4000, 0xbff0][random.below(3) as usize] + random.below(40),
+        2 => {
+            PLIC + [0, 0x1000, 0x2000, 0x2080, 0x20_0000, 0x20_1000][random.below(6) as usize]
+                + random.below(64)
+        }
+        3..5 => UART + random.below(9),
+        5 => TOHOST + random.below(9),
+        6 => FROMHOST + random.below(9),
+        _ => random.next() >> random.below(64),
+    };
+    let width = [Byte, Half, Word, Double][random.below(4) as usize];
+    let aligned = if random.below(8) == 0 { base } else { base & !(width.bytes() - 1) };
+    let value = match random.below(4) {
+        0 => RAM + random.below(4096),
+        1 => random.below(256),
+        _ => random.next() >> random.below(64),
+    };
+    (Gpa(aligned), width, value)
+}
+
+/// Random accesses of three cores to two boards, of which one takes over the other's state now and then: they answer
+/// and tell alike, and never panic.
+#[test]
+fn random_accesses_have_defined_answers_and_the_state_is_all_there_is() {
+    let mut random = Random::new(0xb0a2_0001);
+    let (one, mut two) = (board(3), board(3));
+    let mut contexts = (0..3).map(|core| (Context::new(core, 0), Context::new(core, 0))).collect::<Vec<_>>();
+    for access in 0..300_000_u64 {
+        let (mine, other) = &mut contexts[random.below(3) as usize];
+        (mine.position, other.position) = (access, access);
+        let (address, width, value) = random_access(&mut random);
+        match random.below(32) {
+            0..12 => {
+                let answer = one.load(address, width, mine);
+                assert_eq!(answer, two.load(address, width, other), "{width:?} at {address}");
+            }
+            12..30 => {
+                let answer = one.store(address, width, value, mine);
+                assert_eq!(answer, two.store(address, width, value, other), "{width:?} at {address}");
+            }
+            30 => {
+                let device = DeviceId(random.below(6) as u8);
+                let bytes = &value.to_le_bytes()[..random.below(9) as usize];
+                if one.input_room(device) >= bytes.len() {
+                    one.input(device, bytes, mine);
+                    two.input(device, bytes, other);
+                }
+            }
+            _ => {
+                let mut state = vec![];
+                one.write_state(&mut state);
+                two = board(3);
+                two.read_state(&state).unwrap();
+                let cut = random.below(state.len() as u64) as usize;
+                assert!(board(3).read_state(&state[..cut]).is_err(), "cut to {cut} bytes");
+                state.push(0);
+                assert!(board(3).read_state(&state).is_err(), "a byte too many");
+            }
+        }
+        // Who came last is not a part of the state, and so neither is the order that follows from it.
+        let without_order = |told: Vec<Told>| {
+            told.into_iter().filter(|told| !matches!(told, Told::After(..))).collect::<Vec<_>>()
+        };
+        assert_eq!(without_order(mine.take()), without_order(other.take()), "access {access}");
+        assert_eq!(mine.memory, other.memory, "access {access}");
+    }
+}
+
+/// What one core does in the test below, with what it is told.
+struct Recorder<'a> {
+    inner: Context,
+    /// Everybody's output in the order in which it came out: who, at which position.
+    console: &'a Mutex<Vec<(u8, u64)>>,
+    /// What this core's steps come after: (position, other core, its steps).
+    edges: Vec<(u64, u8, u64)>,
+}
+
+impl BusContext for Recorder<'_> {
+    fn here(&self) -> (CoreId, cantus_traces::Position) {
+        self.inner.here()
+    }
+    fn order_after(&mut self, core: CoreId, position: cantus_traces::Position) {
+        self.edges.push((self.inner.position, core.0, position.0));
+    }
+    fn clock(&mut self) -> u64 {
+        self.inner.clock()
+    }
+    fn set_clock(&mut self, _: u64) {}
+    fn set_line(&mut self, _: CoreId, _: u32, _: bool) {}
+    fn set_deadline(&mut self, _: CoreId, _: u64) {}
+    fn output(&mut self, _: &[u8]) {
+        self.console.lock().unwrap().push((self.inner.core, self.inner.position));
+    }
+    fn stop(&mut self, _: Stop) {}
+    fn read_memory(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
+        self.inner.read_memory(address, into)
+    }
+    fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
+        self.inner.write_memory(address, from)
+    }
+}
+
+/// Cores on host threads write through the UART and through HTIF at the same time. Then everything is done once more in
+/// another order, that of the edges alone, as a replay would: it must not get stuck, and must give the same console.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the board is called from the engine's threads")]
+fn ord_8_the_console_is_ordered_across_devices_and_threads() {
+    const CORES: usize = 4;
+    const STEPS: u64 = 3_000;
+    let (board, console) = (board(CORES), Mutex::new(Vec::new()));
+    let run = |core: usize| {
+        let mut recorder = Recorder { inner: Context::new(core as u8, 0), console: &console, edges: vec![] };
+        let mut random = Random::new(0xc0_0001 + core as u64);
+        for position in 0..STEPS {
+            recorder.inner.position = position;
+            let done = match random.below(4) {
+                0 => board.store(Gpa(UART), Byte, 1, &mut recorder),
+                1 => board.store(Gpa(TOHOST), Double, 0x0101_0000_0000_0001, &mut recorder),
+                2 => board.store(Gpa(UART + 1), Byte, random.below(4), &mut recorder),
+                _ => board.load(Gpa(PLIC + 0x20_0004), Word, &mut recorder).map(|_| ()),
+            };
+            done.unwrap();
+        }
+        recorder.edges
+    };
+    let edges = std::thread::scope(|scope| {
+        let run = &run;
+        let cores = (0..CORES).map(|core| scope.spawn(move || run(core))).collect::<Vec<_>>();
+        cores.into_iter().map(|core| core.join().unwrap()).collect::<Vec<_>>()
+    });
+    let console = console.into_inner().unwrap();
+    assert!(console.len() as u64 > STEPS);
+
+    let outputs = console.iter().copied().collect::<std::collections::BTreeSet<_>>();
+    let (mut done, mut again) = ([0; CORES], Vec::new());
+    let mut random = Random::new(0xc0_1001);
+    while done.iter().any(|&steps| steps < STEPS) {
+        let may_go = |core: &usize| {
+            let first = edges[*core].partition_point(|edge| edge.0 < done[*core]);
+            let now = edges[*core][first..].iter().take_while(|edge| edge.0 == done[*core]);
+            done[*core] < STEPS && now.clone().all(|&(_, other, steps)| done[usize::from(other)] >= steps)
+        };
+        let ready = (0..CORES).filter(may_go).collect::<Vec<_>>();
+        assert!(!ready.is_empty(), "stuck at {done:?}");
+        let core = ready[random.below(ready.len() as u64) as usize];
+        let step = (core as u8, done[core]);
+        if outputs.contains(&step) {
+            again.push(step);
+        }
+        done[core] += 1;
+    }
+    assert!(again == console, "another order of output satisfies the edges");
+}
