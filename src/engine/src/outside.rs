@@ -70,6 +70,11 @@ impl Outside {
         self.stopped.load(Relaxed)
     }
 
+    /// Steps that all cores have completed, as of their last slices, and the clock in ticks. For people who wait.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.scheduler.steps(), self.clock.now())
+    }
+
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         *self.outcome.lock()
     }

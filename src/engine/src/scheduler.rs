@@ -8,11 +8,12 @@ use crate::schedule::Schedule;
 use cantus_traces::CoreId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most.
-    Core(CoreId, u64),
+    /// Run this core for so many steps at most. Whether other cores are ready, too.
+    Core(CoreId, u64, bool),
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -65,6 +66,8 @@ struct Queue {
 
 pub(crate) struct Scheduler {
     queue: Mutex<Queue>,
+    /// Steps of all cores, as of their last slices.
+    steps: AtomicU64,
     changed: Condvar,
 }
 
@@ -85,7 +88,7 @@ impl Scheduler {
             vain_in: vec![0; cores],
             idle_workers: 0,
         };
-        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+        Self { queue: Mutex::new(queue), steps: AtomicU64::new(0), changed: Condvar::new() }
     }
 
     /// Waits for something to do. `stopped` and `input_open` are asked while nothing is.
@@ -121,7 +124,7 @@ impl Scheduler {
                 }
                 let slice = if *blocked > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
                 picked_in[core.index()] = *round;
-                return Picked::Core(core, slice);
+                return Picked::Core(core, slice, !ready.is_empty());
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             let idle = queue.busy == 0;
@@ -154,6 +157,7 @@ impl Scheduler {
         clock: &Clock,
         has_news: impl Fn() -> bool,
     ) {
+        self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.queue.lock();
         queue.busy -= 1;
         let vain = matches!(back, Back::Blocked) && steps == 0;
@@ -193,6 +197,11 @@ impl Scheduler {
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// Steps that all cores have completed, as of their last slices.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
     }
 
     /// The cut is over, and its cores can go on.

@@ -120,12 +120,8 @@ pub enum Statement {
 impl Statement {
     /// How many statements this is, those in it included.
     pub fn len(&self) -> usize {
-        1 + match self {
-            Statement::Locked { body, .. } | Statement::Repeat { body, .. } => {
-                body.iter().map(Statement::len).sum()
-            }
-            _ => 0,
-        }
+        let (Statement::Locked { body, .. } | Statement::Repeat { body, .. }) = self else { return 1 };
+        1 + body.iter().map(Statement::len).sum::<usize>()
     }
 
     /// Never: a statement is at least itself.

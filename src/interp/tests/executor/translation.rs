@@ -202,6 +202,23 @@ fn ord_4_accessed_and_dirty_bits_are_steps() {
     }
 }
 
+/// A step that is an update leaves no translation, also not of the code and the part that it needed before.
+#[test]
+fn ord_4_an_update_fills_nothing() {
+    let mut board = board(S, "ld x10,-4(x11)");
+    map(&mut board, PAGE, DATA, V | R | A);
+    map(&mut board, PAGE + 0x1000, DATA + 0x1000, V | R);
+    board.core.hart.x[11] = PAGE + 0x1000;
+    let translated = |board: &Board| {
+        [(5, CODE), (1, PAGE), (1, PAGE + 0x1000)]
+            .map(|(mode, address)| board.core.tlb.translation(mode, Gva(address)).is_some())
+    };
+    board.run(1);
+    assert_eq!((translated(&board), board.core.hart.pc), ([false; 3], CODE));
+    board.run(2);
+    assert_eq!((translated(&board), board.core.hart.pc), ([true; 3], CODE + 4));
+}
+
 /// A page that was read first needs a walk of its own to be written.
 #[test]
 fn a_clean_page_is_walked_again_for_a_store() {
