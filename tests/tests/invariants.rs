@@ -31,7 +31,7 @@ fn state_1_input_is_a_step_of_a_core() {
     };
     let (path, outcome) = record("echo", &options, &folder);
     assert_eq!(outcome, Outcome::Exit(0));
-    assert!(String::from_utf8_lossy(&said.bytes()).contains("to be echoed"));
+    assert!(String::from_utf8_lossy(&said.bytes()).contains("TO BE ECHOED"));
     let streams = events(&path);
     let inputs = streams
         .iter()
