@@ -77,10 +77,12 @@ fn ord_1_code_in_a_split_page_is_asked_for_line_by_line() {
 #[test]
 fn ord_1_revoked_code_is_asked_for_again() {
     for split in [false, true] {
-        // 8 steps a round, over two pages; in the second a jump to another line.
-        let mut board = board("loop:\naddi x10,x10,1\njalr x1,0(x11)\njal x0,loop", DATA);
-        board.write(DATA, &crate::assembler::assemble("addi x10,x10,1\njal x0,124"));
-        board.write(DATA + 128, &crate::assembler::assemble("addi x10,x10,1\njalr x0,0(x1)"));
+        // 7 steps a round, over two pages; in the second from one line into the next.
+        let mut board = board("loop:\naddi x10,x10,1\njalr x1,0(x11)\njal x0,loop", DATA + 56);
+        board.write(
+            DATA + 56,
+            &crate::assembler::assemble("addi x10,x10,1\naddi x10,x10,0\naddi x10,x10,1\njalr x0,0(x1)"),
+        );
         board.run(70);
         board.world.asked.clear();
         let page = board.core.ram.page(Gpa(DATA)).expect("RAM");
@@ -89,8 +91,10 @@ fn ord_1_revoked_code_is_asked_for_again() {
             board.world.split.insert(DATA >> 12);
         }
         board.run(77);
-        let line =
-            [Question::Grant(72, Gpa(DATA), Right::Read), Question::Grant(74, Gpa(DATA + 128), Right::Read)];
+        let line = [
+            Question::Grant(72, Gpa(DATA + 56), Right::Read),
+            Question::Grant(74, Gpa(DATA + 64), Right::Read),
+        ];
         assert_eq!(board.world.asked, line[..if split { 2 } else { 1 }], "split: {split}");
         assert_eq!(board.x(10), 33);
     }
