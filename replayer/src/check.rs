@@ -48,6 +48,7 @@ fn remoteness(cause: &Cause) -> u8 {
 /// The divergence that explains the others: of those that are not what another core led to, the one that was noticed
 /// at the smallest position.
 pub fn first_divergence(reports: &[Report]) -> Option<&Divergence> {
-    let rank = |divergence: &&Divergence| (remoteness(&divergence.cause), divergence.position, divergence.core);
+    let rank =
+        |divergence: &&Divergence| (remoteness(&divergence.cause), divergence.position, divergence.core);
     reports.iter().filter_map(|report| report.divergence.as_ref()).min_by_key(rank)
 }

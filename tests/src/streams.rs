@@ -160,7 +160,8 @@ impl Chooser {
 
     fn integer(&mut self) -> u64 {
         let random = &mut self.random;
-        let special = [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, (1 << 31) - 1, 0xffff_ffff, !0 << 31];
+        let special =
+            [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, (1 << 31) - 1, 0xffff_ffff, !0 << 31];
         match random.below(4) {
             0 => *random.pick(&special),
             1 => random.bits() >> random.below(64),

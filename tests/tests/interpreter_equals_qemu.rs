@@ -26,7 +26,8 @@ fn ours(elf: &[u8]) -> Vec<u8> {
 /// What QEMU prints.
 fn theirs(elf: &[u8], seed: u64) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (program, printed) = (folder.join(format!("streams-{seed}.elf")), folder.join(format!("streams-{seed}.out")));
+    let (program, printed) =
+        (folder.join(format!("streams-{seed}.elf")), folder.join(format!("streams-{seed}.out")));
     std::fs::write(&program, elf).expect("the test's folder can be written");
     let status = Command::new("timeout")
         .args(["120", QEMU, "-M", "virt", "-cpu", CPU, "-m", "16", "-bios", "none", "-kernel"])
@@ -62,7 +63,8 @@ fn compare(seed: u64) {
         };
         let word = words[at % words.len()];
         let first = !differences.contains(&format!("stream {}:", at / words.len()));
-        differences += &format!("stream {}: {word:?}: ours {ours:#018x}, QEMU's {theirs:#018x}\n", at / words.len());
+        differences +=
+            &format!("stream {}: {word:?}: ours {ours:#018x}, QEMU's {theirs:#018x}\n", at / words.len());
         if first {
             for word in &words {
                 differences += &format!("    {word:?} was {:#x}\n", stream.begins_with(*word));
