@@ -42,10 +42,10 @@ fn changed(trace: &Trace, streams: &Streams, folder: &TempDir) -> PathBuf {
 /// Verifies a trace that must not pass.
 fn caught(path: &Path) -> (Divergence, Option<Narrowed>) {
     let verified = cantus::verify(path, &ReplayOptions::default()).unwrap();
-    match verified.replayed.verdict {
-        Verdict::Diverged(divergence) => (divergence, verified.narrowed),
-        other => panic!("CHK-1: the change was not caught: {other:?}"),
-    }
+    let Verdict::Diverged(divergence) = verified.replayed.verdict else {
+        panic!("CHK-1: the change was not caught: {:?}", verified.replayed.verdict);
+    };
+    (divergence, verified.narrowed)
 }
 
 /// CHK-2: the divergence is on this core, and not later than its first digest after the change.

@@ -3,7 +3,7 @@
 use cantus::{Captured, ClockPolicy, Guest, Input, Options, Outcome, Output, Policy, ReplayOptions, Verdict};
 use cantus_guests::Catalogue;
 use cantus_traces::{Event, Position, Trace};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn guest(name: &str) -> Guest {
@@ -16,7 +16,7 @@ fn record(name: &str, options: &Options, folder: &TempDir) -> (PathBuf, Outcome)
     (path, recorded.outcome)
 }
 
-fn events(path: &PathBuf) -> Vec<Vec<(Position, Event)>> {
+fn events(path: &Path) -> Vec<Vec<(Position, Event)>> {
     Trace::open(path).unwrap().read_all().unwrap()
 }
 
