@@ -177,7 +177,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let back = match &turn {
                 Turn::Ready => Back::Ready,
                 Turn::Blocked => Back::Blocked,
-                Turn::Asleep => Back::Asleep(self.outside.alarm(id, seen)),
+                Turn::Asleep => Back::Asleep,
                 Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
             };
@@ -185,7 +185,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 self.outside.safepoints.raise_all();
             }
             *place.lock() = Some(running);
-            scheduler.put_back(id, steps, back, clock, || self.outside.has_news(id, seen));
+            scheduler.put_back(id, steps, back, clock, || self.outside.sleeps_until(id, seen));
             vain = if steps == 0 { vain + 1 } else { 0 };
             if vain > VAIN_PICKS_MAX {
                 std::thread::yield_now();

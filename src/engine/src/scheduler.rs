@@ -30,8 +30,8 @@ pub(crate) enum Back {
     Ready,
     /// It cannot go on yet, and has tried in vain.
     Blocked,
-    /// It waits for an interrupt; its timer brings one at these ticks.
-    Asleep(u64),
+    /// It waits for an interrupt.
+    Asleep,
     /// It has come to a cut.
     AtCut,
     /// Its part is over.
@@ -147,15 +147,16 @@ impl Scheduler {
         }
     }
 
-    /// A worker is done with `core`, which completed `steps` meanwhile. `has_news` is asked, with nothing in between,
-    /// before the core falls asleep.
+    /// A worker is done with `core`, which completed `steps` meanwhile. Before the core falls asleep, `sleeps_until` is
+    /// asked when its timer brings it an interrupt, or whether there is one already; whatever changes that afterwards
+    /// wakes it up.
     pub(crate) fn put_back(
         &self,
         core: CoreId,
         steps: u64,
         back: Back,
         clock: &Clock,
-        has_news: impl Fn() -> bool,
+        sleeps_until: impl Fn() -> Option<u64>,
     ) {
         self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.queue.lock();
@@ -174,12 +175,14 @@ impl Scheduler {
                 queue.is_blocked[core.index()] = true;
                 queue.blocked += 1;
             }
-            Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
-            Back::Asleep(alarm) => {
-                queue.asleep[core.index()] = Some(alarm);
-                queue.sleepers += 1;
-                clock.asleep();
-            }
+            Back::Asleep => match sleeps_until().filter(|_| queue.at_cut.is_empty()) {
+                None => queue.ready.push_back(core),
+                alarm => {
+                    queue.asleep[core.index()] = alarm;
+                    queue.sleepers += 1;
+                    clock.asleep();
+                }
+            },
             Back::AtCut => {
                 queue.at_cut.push(core);
                 (0..queue.asleep.len()).for_each(|sleeper| {

@@ -157,7 +157,10 @@ impl Style {
             33 => Statement::Fence,
             34 => Statement::FenceI,
             35..=37 if self.interrupts => Statement::Interrupt { core: random.below(self.cores) as u8 },
-            38 | 39 if self.interrupts => Statement::Timer { ticks: random.below(20) as u16 },
+            38 | 39 if self.interrupts => {
+                let core = random.below(self.cores) as u8;
+                Statement::Timer { core, ticks: random.below(20) as u16 }
+            }
             40 if self.interrupts => Statement::Sleep { ticks: random.below(60) as u16 },
             41 | 42 => {
                 let counter = [Counter::Time, Counter::Cycle, Counter::Retired, Counter::Clint];

@@ -83,8 +83,8 @@ pub enum Statement {
     FenceI,
     /// A software interrupt.
     Interrupt { core: u8 },
-    /// The own timer, so many ticks from now.
-    Timer { ticks: u16 },
+    /// A core's timer, so many ticks from now.
+    Timer { core: u8, ticks: u16 },
     /// Waits for an interrupt, with the timer set.
     Sleep { ticks: u16 },
     /// Folds a counter.
