@@ -36,7 +36,7 @@ const MUTANTS: [Mutant; 14] = [
         name: "claims_never_end",
         file: "ownership.rs",
         from: "if claim.refusals > REFUSALS_MAX {",
-        to: "if false {",
+        to: "if claim.refusals > u32::MAX - REFUSALS_MAX {",
     },
     Mutant {
         name: "give_up_forgets_the_reader",
