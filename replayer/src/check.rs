@@ -34,12 +34,21 @@ impl Replayer {
     }
 }
 
-/// The divergence that explains the others: one of the events themselves, else the one with the smallest stretch behind
-/// it that nobody vouches for.
+/// How likely a divergence is the first one, rather than what another one led to; less is likelier.
+fn remoteness(cause: &Cause) -> u8 {
+    match cause {
+        // Nobody else has a hand in which events a core consumes.
+        Cause::History { .. } => 0,
+        Cause::State { .. } | Cause::NotRecorded { .. } | Cause::NotAsked { .. } | Cause::End { .. } => 1,
+        // Some other core has not done what it should have.
+        Cause::NeverCame { .. } | Cause::Stuck | Cause::Memory { .. } => 2,
+    }
+}
+
+/// The divergence that explains the others: of those that are not what another core led to, the one that was noticed
+/// at the smallest position.
 pub fn first_divergence(reports: &[Report]) -> Option<&Divergence> {
-    let rank = |divergence: &&Divergence| {
-        let of_events = matches!(divergence.cause, Cause::History { .. });
-        (!of_events, divergence.position, divergence.core)
-    };
+    let rank =
+        |divergence: &&Divergence| (remoteness(&divergence.cause), divergence.position, divergence.core);
     reports.iter().filter_map(|report| report.divergence.as_ref()).min_by_key(rank)
 }

@@ -110,6 +110,11 @@ impl Assembler {
         self.bytes.extend_from_slice(&word.to_le_bytes());
     }
 
+    /// Two bytes of any kind.
+    pub fn half(&mut self, half: u16) {
+        self.bytes.extend_from_slice(&half.to_le_bytes());
+    }
+
     /// Fills up to a multiple of `bytes` with `nop`s that are never reached, or zeroes.
     pub fn align(&mut self, bytes: u64) {
         while !self.here().is_multiple_of(bytes) {
@@ -190,6 +195,7 @@ mod tests {
     use cantus_isa::riscv::decode;
 
     /// What the instructions of `number` leave in the register.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "an assembler of four instructions")]
     fn value(bytes: &[u8]) -> u64 {
         let mut x = 0i64;
         for word in bytes.chunks_exact(4) {

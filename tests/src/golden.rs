@@ -6,9 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use cantus::{
-    Captured, Error, Guest, Input, Options, Outcome, Output, Policy, Recorded, ReplayOptions, Replayed,
-};
+use cantus::hunt::{is_failure, narrow};
+use cantus::{Captured, Error, Guest, Input, Options, Output, Policy, Recorded, ReplayOptions, Replayed};
 use cantus_guests::{Catalogue, Variant};
 
 /// A run whose trace is kept.
@@ -20,12 +19,29 @@ pub struct Golden {
     pub variant: Variant,
     /// On how many cores.
     pub cores: usize,
+    /// Which of its runs.
+    pub take: Take,
     /// What about a replay of it is worth keeping.
     pub because: &'static str,
 }
 
+/// Which run of a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Take {
+    /// Any; of a broken program one that fails.
+    Any,
+    /// The one that passes, of two that differ in one choice of the schedule.
+    Passing,
+    /// The one that fails, of the same two.
+    Failing,
+}
+
 const fn golden(guest: &'static str, variant: Variant, cores: usize, because: &'static str) -> Golden {
-    Golden { guest, variant, cores, because }
+    Golden { guest, variant, cores, take: Take::Any, because }
+}
+
+const fn one_of_two(guest: &'static str, take: Take, because: &'static str) -> Golden {
+    Golden { guest, variant: Variant::Broken, cores: 2, take, because }
 }
 
 /// All traces that are kept: one for each kind of event, and for each way in which cores meet.
@@ -43,20 +59,27 @@ pub const TRACES: &[Golden] = &[
     golden("contended_lock", Variant::Only, 16, "many more cores than workers"),
     golden("lost_update", Variant::Broken, 2, "a bug that shows"),
     golden("lost_wakeup", Variant::Broken, 2, "a run that ends because nothing can happen any more"),
+    one_of_two("bank_transfer", Take::Passing, "what the next one would have been but for one choice"),
+    one_of_two("bank_transfer", Take::Failing, "a bug that `diff` explains"),
 ];
 
 /// How often a bug is given the chance to show.
 const SEEDS_MAX: u64 = 1000;
 
 impl Golden {
-    /// Its name: the program's, and the number of cores.
+    /// Its name: the program's, the number of cores, and which of two runs it is.
     pub fn name(&self) -> String {
         let variant = match self.variant {
             Variant::Broken => "-broken",
             Variant::Fixed => "-fixed",
             Variant::Only => "",
         };
-        format!("{}{variant}-{}", self.guest, self.cores)
+        let take = match self.take {
+            Take::Any => "",
+            Take::Passing => "-passing",
+            Take::Failing => "-failing",
+        };
+        format!("{}{variant}-{}{take}", self.guest, self.cores)
     }
 
     /// Where the trace lies.
@@ -78,33 +101,56 @@ impl Golden {
     /// If a bug does not show in many runs.
     pub fn record(&self, path: &Path) -> Result<(Recorded, Vec<u8>), Error> {
         for seed in 0..SEEDS_MAX {
-            let (recorded, printed) = self.record_once(path, seed)?;
-            if self.variant != Variant::Broken || recorded.outcome != Outcome::Exit(0) {
+            let (recorded, printed) = self.record_under(&self.options(seed), path)?;
+            if self.variant == Variant::Broken && !is_failure(recorded.outcome) {
+                continue;
+            }
+            if self.take == Take::Any {
                 return Ok((recorded, printed));
+            }
+            let [passing, failing] = ["passing", "failing"].map(|name| path.with_extension(name));
+            let narrowed = narrow(&self.program()?, &self.options(seed), &passing, &failing)?;
+            for made in [&passing, &failing].into_iter().filter(|made| made.exists()) {
+                fs::remove_file(made).map_err(|error| Error::File { path: made.clone(), error })?;
+            }
+            if let Some(narrowed) = narrowed {
+                let choices_max = narrowed.choices + u64::from(self.take == Take::Failing);
+                return self.record_under(&Options { choices_max, ..self.options(seed) }, path);
             }
         }
         panic!("{}: the bug does not show in {SEEDS_MAX} runs", self.name());
     }
 
-    fn record_once(&self, path: &Path, seed: u64) -> Result<(Recorded, Vec<u8>), Error> {
+    fn program(&self) -> Result<Guest, Error> {
         let catalogue = Catalogue::load();
         let guest = catalogue.guest(self.guest).expect("golden traces are of guests in the catalogue");
         let program = guest.programs().find(|program| program.variant == self.variant);
         let elf = program.expect("golden traces are of programs that exist").elf();
-        let bytes = fs::read(&elf).map_err(|error| Error::File { path: elf.clone(), error })?;
-        let captured = Captured::default();
-        let options = Options {
+        Guest::open(&elf).map_err(|error| Error::File { path: elf, error })
+    }
+
+    fn options(&self, seed: u64) -> Options {
+        let catalogue = Catalogue::load();
+        let input = catalogue.guest(self.guest).map(|guest| guest.input.clone()).unwrap_or_default();
+        let any = Options {
             cores: self.cores,
             policy: Policy::Random { slice_max: 1000 },
             seed,
             digest_interval: 100_000,
             describe_host: false,
-            input: Input::Bytes(guest.input.clone().into_bytes()),
-            output: Output::Captured(captured.clone()),
+            input: Input::Bytes(input.into_bytes()),
             ..Options::default()
         };
-        let name = elf.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let recorded = cantus::record(&Guest::new(name, bytes), &options, path, true)?;
+        match self.take {
+            Take::Any => any,
+            Take::Passing | Take::Failing => Options { workers: 1, ..any },
+        }
+    }
+
+    fn record_under(&self, options: &Options, path: &Path) -> Result<(Recorded, Vec<u8>), Error> {
+        let captured = Captured::default();
+        let options = Options { output: Output::Captured(captured.clone()), ..options.clone() };
+        let recorded = cantus::record(&self.program()?, &options, path, true)?;
         Ok((recorded, captured.bytes()))
     }
 

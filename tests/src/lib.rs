@@ -7,3 +7,4 @@ pub mod equation;
 pub mod generator;
 pub mod golden;
 pub mod random;
+pub mod streams;

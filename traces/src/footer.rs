@@ -57,7 +57,7 @@ pub struct Totals {
     pub event_bytes: u64,
     /// Bytes that the chunks of the cores' events take in the file.
     pub event_bytes_stored: u64,
-    /// Bytes from the file's beginning to its footer.
+    /// Bytes of the file; as the footer itself says it, those before the footer.
     pub file_bytes: u64,
 }
 

@@ -471,7 +471,7 @@ impl Output {
         if let Err(error) = &outcome {
             self.shared.fail(error.clone());
         }
-        outcome.map(|()| totals)
+        outcome.map(|()| Totals { file_bytes: self.totals.file_bytes, ..totals })
     }
 
     fn unwritable(&self, what: String) -> TraceError {

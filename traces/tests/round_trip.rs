@@ -78,6 +78,7 @@ fn cores_append_from_threads_of_their_own() {
 
     let trace = Trace::open(&path).unwrap();
     assert_eq!(trace.totals().events, totals.events);
+    assert_eq!(trace.totals().file_bytes, totals.file_bytes);
     assert_eq!(trace.totals().event_bytes_stored, totals.event_bytes_stored);
     thread::scope(|scope| {
         for (core, events) in trace.cores().zip(&streams) {

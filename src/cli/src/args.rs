@@ -203,11 +203,7 @@ impl FromStr for Schedule {
 
 impl std::fmt::Display for Schedule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Policy::Fair { slice } => write!(f, "fair:{slice}"),
-            Policy::Random { slice_max } => write!(f, "random:{slice_max}"),
-            Policy::Pct { depth, horizon } => write!(f, "pct:{depth}:{horizon}"),
-        }
+        self.0.fmt(f)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Results go to the standard output, everything else to the standard error. Colours and progress are shown on terminals
 //! only; colours not where `NO_COLOR` is set.
 
+use cantus::Interrupt;
+use cantus_analyses::diff::grouped;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -50,13 +52,29 @@ impl Voice {
         self.bar(doing, ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}"))
     }
 
+    /// The same, with how far the runs are that an interrupt would end.
+    pub fn progress_of_runs(self, doing: &str, runs: &Interrupt) -> ProgressBar {
+        let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {far}");
+        let runs = runs.clone();
+        self.bar(
+            doing,
+            style.map(|style| {
+                style.with_key("far", move |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    far(&runs, state, out)
+                })
+            }),
+        )
+    }
+
     /// The same, with the size of a file that grows. Not where the guest's console is on the terminal, too.
-    pub fn progress_of_file(self, doing: &str, file: &Path) -> ProgressBar {
+    pub fn progress_of_file(self, doing: &str, file: &Path, runs: &Interrupt) -> ProgressBar {
         let file = file.to_owned();
-        let size = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        let runs = runs.clone();
+        let size = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+            far(&runs, state, out);
             let written = fs::metadata(&file).map_or(0, |facts| facts.len());
             // Nobody is told if a line of progress is cut off.
-            let _ = out.write_str(&bytes(written));
+            let _ = write!(out, ", {} of trace", bytes(written));
         };
         let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {size}");
         match io::stdout().is_terminal() {
@@ -78,6 +96,14 @@ impl Voice {
         }
         bar
     }
+}
+
+/// Writes how many instructions there were, at which rate, and the guest's time.
+fn far(runs: &Interrupt, state: &ProgressState, out: &mut dyn fmt::Write) {
+    let (steps, seconds) = runs.progress();
+    let rate = steps as f64 / 1e6 / state.elapsed().as_secs_f64().max(1e-3);
+    // Nobody is told if a line of progress is cut off.
+    let _ = write!(out, "{} instructions, {rate:.0} M/s, {seconds:.1} s of guest time", grouped(steps));
 }
 
 /// Tells why a verb ended early.

@@ -13,6 +13,7 @@ use std::process::{Command, Output};
 /// Commands that are not run, each with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo test --workspace", "this test is a part of it"),
+    ("cargo install ", "cargo has built it here already"),
     ("git clone ", "the repository is here already"),
     ("cd cantus", "the commands run in the repository's root"),
 ];

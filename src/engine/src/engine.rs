@@ -71,8 +71,10 @@ enum Turn {
     Over,
 }
 
-/// How often a worker looks whether a blocked core can go on before it turns to another one.
+/// How often a worker looks whether the core that it has just run can go on, where no other core is ready.
 const LOOKS: u32 = 64;
+/// The same where others are. At a core that was blocked before, it looks once.
+const LOOKS_BESIDE_OTHERS: u32 = 8;
 /// How many picks in vain make a worker give way to other threads of the host.
 const VAIN_PICKS_MAX: u32 = 8;
 
@@ -154,8 +156,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let mut vain = 0;
         loop {
             let picked = scheduler.pick(clock, || self.outside.is_stopped(), || self.outside.is_input_open());
-            let (id, slice) = match picked {
-                Picked::Core(id, slice) => (id, slice),
+            let (id, slice, others) = match picked {
+                Picked::Core(id, slice, others) => (id, slice, others),
                 Picked::Over => return,
                 Picked::Cut(cores) => {
                     self.cut(&cores);
@@ -168,14 +170,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let place = &self.cores[id.index()];
             let mut running = place.lock().take().expect("a ready core is in its place");
             let before = running.core.position;
-            let turn = self.turns(id, &mut running, slice);
+            let turn = self.turns(id, &mut running, slice, others);
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
             let back = match &turn {
                 Turn::Ready => Back::Ready,
                 Turn::Blocked => Back::Blocked,
-                Turn::Asleep => Back::Asleep(self.outside.alarm(id, seen)),
+                Turn::Asleep => Back::Asleep,
                 Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
             };
@@ -183,7 +185,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 self.outside.safepoints.raise_all();
             }
             *place.lock() = Some(running);
-            scheduler.put_back(id, steps, back, clock, || self.outside.has_news(id, seen));
+            scheduler.put_back(id, steps, back, clock, || self.outside.sleeps_until(id, seen));
             vain = if steps == 0 { vain + 1 } else { 0 };
             if vain > VAIN_PICKS_MAX {
                 std::thread::yield_now();
@@ -206,15 +208,16 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     }
 
     /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
-    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64) -> Turn {
+    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64, others: bool) -> Turn {
         let end = running.core.position.saturating_add(slice);
         let mut blocked = running.blocked;
+        let mut looks_max = 0;
         loop {
             if blocked {
                 let mut looks = 0;
                 while !self.boundary.ready(&running.lane) {
                     looks += 1;
-                    if looks > LOOKS || self.outside.is_stopped() {
+                    if looks > looks_max || self.outside.is_stopped() {
                         return Turn::Blocked;
                     }
                     std::hint::spin_loop();
@@ -227,6 +230,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 return turn;
             }
             blocked = true;
+            looks_max = if others { LOOKS_BESIDE_OTHERS } else { LOOKS };
         }
     }
 

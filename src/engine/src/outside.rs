@@ -70,6 +70,11 @@ impl Outside {
         self.stopped.load(Relaxed)
     }
 
+    /// Steps that all cores have completed, as of their last slices, and the clock in ticks. For people who wait.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.scheduler.steps(), self.clock.now())
+    }
+
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         *self.outcome.lock()
     }
@@ -123,14 +128,12 @@ impl Outside {
         self.lines[core.index()].load(SeqCst) | if timer { MTIP } else { 0 }
     }
 
-    /// When the timer will change the lines of a core that sees `seen`.
-    pub(crate) fn alarm(&self, core: CoreId, seen: u32) -> u64 {
-        if seen & MTIP != 0 { u64::MAX } else { self.deadlines[core.index()].load(SeqCst) }
-    }
-
-    /// Whether there is news for a core that sees `seen`.
-    pub(crate) fn has_news(&self, core: CoreId, seen: u32) -> bool {
-        self.is_stopped() || self.lines(core) != seen || core == CoreId(0) && !self.inbox.lock().is_empty()
+    /// When the timer will change the lines of a core that sees `seen`; none where there is news for it already.
+    pub(crate) fn sleeps_until(&self, core: CoreId, seen: u32) -> Option<u64> {
+        let input = core == CoreId(0) && !self.inbox.lock().is_empty();
+        let news = self.is_stopped() || input || self.lines(core) != seen;
+        let deadline = || if seen & MTIP != 0 { u64::MAX } else { self.deadlines[core.index()].load(SeqCst) };
+        (!news).then(deadline)
     }
 
     pub(crate) fn output(&self, bytes: &[u8]) {

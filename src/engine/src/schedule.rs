@@ -5,6 +5,7 @@
 
 use cantus_traces::CoreId;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// How slices are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,17 @@ pub enum Policy {
         /// About how many steps the run takes in all.
         horizon: u64,
     },
+}
+
+impl fmt::Display for Policy {
+    /// As the command line takes it: `fair:50000`, `random:2000`, `pct:3:100000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fair { slice } => write!(f, "fair:{slice}"),
+            Self::Random { slice_max } => write!(f, "random:{slice_max}"),
+            Self::Pct { depth, horizon } => write!(f, "pct:{depth}:{horizon}"),
+        }
+    }
 }
 
 /// A core's unbroken turns under PCT, in steps, before it falls to the bottom.

@@ -8,11 +8,12 @@ use crate::schedule::Schedule;
 use cantus_traces::CoreId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most.
-    Core(CoreId, u64),
+    /// Run this core for so many steps at most. Whether other cores are ready, too.
+    Core(CoreId, u64, bool),
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -29,8 +30,8 @@ pub(crate) enum Back {
     Ready,
     /// It cannot go on yet, and has tried in vain.
     Blocked,
-    /// It waits for an interrupt; its timer brings one at these ticks.
-    Asleep(u64),
+    /// It waits for an interrupt.
+    Asleep,
     /// It has come to a cut.
     AtCut,
     /// Its part is over.
@@ -65,6 +66,8 @@ struct Queue {
 
 pub(crate) struct Scheduler {
     queue: Mutex<Queue>,
+    /// Steps of all cores, as of their last slices.
+    steps: AtomicU64,
     changed: Condvar,
 }
 
@@ -85,7 +88,7 @@ impl Scheduler {
             vain_in: vec![0; cores],
             idle_workers: 0,
         };
-        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+        Self { queue: Mutex::new(queue), steps: AtomicU64::new(0), changed: Condvar::new() }
     }
 
     /// Waits for something to do. `stopped` and `input_open` are asked while nothing is.
@@ -121,7 +124,7 @@ impl Scheduler {
                 }
                 let slice = if *blocked > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
                 picked_in[core.index()] = *round;
-                return Picked::Core(core, slice);
+                return Picked::Core(core, slice, !ready.is_empty());
             }
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             let idle = queue.busy == 0;
@@ -144,16 +147,18 @@ impl Scheduler {
         }
     }
 
-    /// A worker is done with `core`, which completed `steps` meanwhile. `has_news` is asked, with nothing in between,
-    /// before the core falls asleep.
+    /// A worker is done with `core`, which completed `steps` meanwhile. Before the core falls asleep, `sleeps_until` is
+    /// asked when its timer brings it an interrupt, or whether there is one already; whatever changes that afterwards
+    /// wakes it up.
     pub(crate) fn put_back(
         &self,
         core: CoreId,
         steps: u64,
         back: Back,
         clock: &Clock,
-        has_news: impl Fn() -> bool,
+        sleeps_until: impl Fn() -> Option<u64>,
     ) {
+        self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.queue.lock();
         queue.busy -= 1;
         let vain = matches!(back, Back::Blocked) && steps == 0;
@@ -170,12 +175,14 @@ impl Scheduler {
                 queue.is_blocked[core.index()] = true;
                 queue.blocked += 1;
             }
-            Back::Asleep(_) if has_news() || !queue.at_cut.is_empty() => queue.ready.push_back(core),
-            Back::Asleep(alarm) => {
-                queue.asleep[core.index()] = Some(alarm);
-                queue.sleepers += 1;
-                clock.asleep();
-            }
+            Back::Asleep => match sleeps_until().filter(|_| queue.at_cut.is_empty()) {
+                None => queue.ready.push_back(core),
+                alarm => {
+                    queue.asleep[core.index()] = alarm;
+                    queue.sleepers += 1;
+                    clock.asleep();
+                }
+            },
             Back::AtCut => {
                 queue.at_cut.push(core);
                 (0..queue.asleep.len()).for_each(|sleeper| {
@@ -193,6 +200,11 @@ impl Scheduler {
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// Steps that all cores have completed, as of their last slices.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
     }
 
     /// The cut is over, and its cores can go on.

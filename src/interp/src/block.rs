@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 
 /// Operations of a block at most.
 pub(crate) const OPS_MAX: usize = 64;
-/// Blocks at most, and so many halfwords of contiguous code do not collide.
+/// Blocks at most.
 const BLOCKS: usize = 1 << 15;
 
 /// Operations that follow each other in memory, all in one page.
@@ -151,7 +151,8 @@ impl Blocks {
     }
 
     fn place(host: u64) -> usize {
-        (host >> 1) as usize % BLOCKS
+        // Folded, so that blocks at a distance of a round number do not drive each other out.
+        (host >> 1 ^ host >> 17) as usize % BLOCKS
     }
 
     fn at(&self, place: usize) -> Option<&Block> {

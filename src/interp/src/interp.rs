@@ -259,7 +259,6 @@ impl Executor for Interp {
                             core.tlb.undo(core.position);
                             core.hart.not_retired();
                             core.position += 1;
-                            context.blocks.stamp += 1;
                         }
                         Stop::Blocked => {
                             core.tlb.undo(core.position);

@@ -202,7 +202,7 @@ impl<P: Port> Reach<'_, P> {
         match extent {
             Extent::Page => {
                 let page = Gpa(part.address.0 & !(PAGE_SIZE - 1));
-                if part.uniform && self.core.ram.is_plain(page, PAGE_SIZE) {
+                if self.core.ram.is_plain(page, PAGE_SIZE) {
                     let rights = match right {
                         Right::Read => Rights::READ.with(Rights::EXECUTE),
                         Right::Write => Rights::READ.with(Rights::WRITE).with(Rights::EXECUTE),

@@ -64,51 +64,87 @@ impl Executed {
         stretches: &[Stretch],
         look: impl Fn(&mut T, &Shown<'_>) + Send + Sync + 'static,
     ) -> Result<Vec<T>, Trouble> {
-        let hulls: Vec<Range<u64>> = (0..self.cores())
-            .map(|core| {
-                let own = || stretches.iter().filter(|stretch| stretch.core.index() == core);
-                let from = own().map(|stretch| stretch.from.0).min().unwrap_or(0);
-                let to = own().map(|stretch| stretch.to.0).max().unwrap_or(0);
-                from..to
-            })
-            .collect();
+        let tracks: Vec<Track> = (0..self.cores()).map(|core| Track::new(core, stretches)).collect();
         let enough = Interrupt::default();
         let observer = Arc::new(Looker {
-            left: AtomicUsize::new(hulls.iter().filter(|hull| !hull.is_empty()).count()),
-            hulls,
-            stretches: stretches.iter().map(|&stretch| (stretch, Mutex::new(T::default()))).collect(),
+            left: AtomicUsize::new(tracks.iter().filter(|track| !track.ranges.is_empty()).count()),
+            tracks,
+            seen: stretches.iter().map(|_| Mutex::new(T::default())).collect(),
             enough: enough.clone(),
             look,
         });
         self.watch(&observer, enough)?;
         let looker = Arc::into_inner(observer).ok_or("the observer is still in use")?;
-        Ok(looker.stretches.into_iter().map(|(_, seen)| seen.into_inner()).collect())
+        Ok(looker.seen.into_iter().map(Mutex::into_inner).collect())
+    }
+}
+
+/// The stretches of one core, by where they begin.
+struct Track {
+    ranges: Vec<(Range<u64>, usize)>,
+    /// Where the last of the first so many ranges ends.
+    ends: Vec<u64>,
+}
+
+impl Track {
+    fn new(core: usize, stretches: &[Stretch]) -> Self {
+        let own = stretches.iter().enumerate().filter(|(_, stretch)| stretch.core.index() == core);
+        let mut ranges: Vec<_> =
+            own.map(|(number, stretch)| (stretch.from.0..stretch.to.0, number)).collect();
+        ranges.retain(|(range, _)| !range.is_empty());
+        ranges.sort_by_key(|(range, _)| range.start);
+        let mut end = 0;
+        let furthest = ranges.iter().map(|(range, _)| {
+            end = end.max(range.end);
+            end
+        });
+        let ends = furthest.collect();
+        Self { ranges, ends }
+    }
+
+    /// The numbers of the stretches that hold this position.
+    fn at(&self, position: u64) -> impl Iterator<Item = usize> {
+        let begun = self.ranges.partition_point(|(range, _)| range.start <= position);
+        let reach = self.ranges[..begun].iter().zip(&self.ends).rev();
+        reach
+            .take_while(move |(_, end)| **end > position)
+            .filter(move |((range, _), _)| range.contains(&position))
+            .map(|((_, number), _)| *number)
+    }
+
+    /// The next positions that some stretch holds; not all of them at once.
+    fn next(&self, position: u64) -> Range<u64> {
+        let begun = self.ranges.partition_point(|(range, _)| range.start <= position);
+        match begun.checked_sub(1).map(|last| self.ends[last]) {
+            Some(end) if end > position => position..end,
+            Some(_) | None => self.ranges.get(begun).map_or(0..0, |(range, _)| range.clone()),
+        }
     }
 }
 
 /// Gathers what is seen of stretches.
 struct Looker<T, F> {
-    hulls: Vec<Range<u64>>,
-    stretches: Vec<(Stretch, Mutex<T>)>,
-    /// Cores that are not past their hulls.
+    tracks: Vec<Track>,
+    /// For each stretch what was seen of it.
+    seen: Vec<Mutex<T>>,
+    /// Cores that are not past their last stretch.
     left: AtomicUsize,
     enough: Interrupt,
     look: F,
 }
 
 impl<T: Send, F: Fn(&mut T, &Shown<'_>) + Send + Sync> Observer for Looker<T, F> {
-    fn stretch(&self, core: usize) -> Range<u64> {
-        self.hulls[core].clone()
+    fn stretch(&self, core: usize, position: u64) -> Range<u64> {
+        self.tracks[core].next(position)
     }
 
     fn step(&self, shown: &Shown<'_>) {
-        for (stretch, seen) in &self.stretches {
-            let within = (stretch.from.0..stretch.to.0).contains(&shown.position);
-            if stretch.core.index() == shown.core && within {
-                (self.look)(&mut seen.lock(), shown);
-            }
+        let track = &self.tracks[shown.core];
+        for number in track.at(shown.position) {
+            (self.look)(&mut self.seen[number].lock(), shown);
         }
-        if shown.after.position >= self.hulls[shown.core].end && self.left.fetch_sub(1, SeqCst) == 1 {
+        let over = track.ends.last().is_some_and(|&end| end == shown.after.position);
+        if over && self.left.fetch_sub(1, SeqCst) == 1 {
             self.enough.raise();
         }
     }
@@ -225,9 +261,9 @@ struct Writes {
 const WRITES_KEPT: usize = 4096;
 
 impl Observer for Writes {
-    fn stretch(&self, core: usize) -> Range<u64> {
-        let (asked, position) = self.until;
-        if core == asked { position..position + 1 } else { 0..0 }
+    fn stretch(&self, core: usize, position: u64) -> Range<u64> {
+        let (asked, until) = self.until;
+        if core == asked && position <= until { until..until + 1 } else { 0..0 }
     }
 
     fn step(&self, _: &Shown<'_>) {

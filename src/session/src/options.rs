@@ -146,6 +146,15 @@ impl Interrupt {
         self.0.raised.load(SeqCst)
     }
 
+    /// How far the runs are that this interrupt would end: the steps of all their cores, and the guest's time in seconds
+    /// of the latest. For people who wait.
+    pub fn progress(&self) -> (u64, f64) {
+        let running = self.0.running.lock();
+        let steps = running.iter().map(|outside| outside.progress().0).sum();
+        let ticks = running.last().map_or(0, |outside| outside.progress().1);
+        (steps, ticks as f64 / cantus_engine::TICKS_PER_SECOND as f64)
+    }
+
     /// A run begins that this interrupt ends.
     pub(crate) fn watch(&self, outside: Arc<Outside>) {
         let mut running = self.0.running.lock();

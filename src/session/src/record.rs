@@ -112,14 +112,20 @@ fn header(guest: &Guest, options: &Options) -> Header {
             settings: Vec::new(),
         },
         images: vec![image(&guest.name, role, &guest.bytes)],
-        schedule: Schedule {
-            seed: options.seed,
-            workers: options.workers as u16,
-            settings: vec![Setting { name: "policy".into(), value: format!("{:?}", options.policy) }],
-        },
+        schedule: schedule(options),
         host: if options.describe_host { host_facts() } else { HostFacts::default() },
         command_line: options.command_line.clone(),
     }
+}
+
+/// How the cores are scheduled, under the names and in the words of the command line.
+fn schedule(options: &Options) -> Schedule {
+    let setting = |name: &str, value: String| Setting { name: name.into(), value };
+    let mut settings = vec![setting("schedule", options.policy.to_string())];
+    if options.choices_max != u64::MAX {
+        settings.push(setting("choices", options.choices_max.to_string()));
+    }
+    Schedule { seed: options.seed, workers: options.workers as u16, settings }
 }
 
 /// The host, for people who read the trace.
@@ -136,7 +142,8 @@ fn host_facts() -> HostFacts {
     HostFacts {
         cpu: line("/proc/cpuinfo", "model name"),
         cpus: std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u16),
-        os: line("/proc/version", "Linux"),
+        // Its name and version, without who built it, when, and with what.
+        os: line("/proc/version", "Linux").split(' ').take(3).collect::<Vec<_>>().join(" "),
         started_unix: std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),

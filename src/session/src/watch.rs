@@ -38,8 +38,8 @@ pub(crate) struct Shown<'a> {
 
 /// Looks at what cores do.
 pub(crate) trait Observer: Send + Sync {
-    /// The positions of a core whose steps are shown.
-    fn stretch(&self, core: usize) -> Range<u64>;
+    /// The next positions of a core, from `position` on, whose steps are shown; empty where there are no more.
+    fn stretch(&self, core: usize, position: u64) -> Range<u64>;
 
     /// A step.
     fn step(&self, shown: &Shown<'_>);
@@ -126,7 +126,6 @@ impl<P: Port, O: Observer> Port for Gate<'_, P, O> {
 impl<E: Executor, O: Observer> Executor for Watch<E, O> {
     fn run<P: Port>(&mut self, core: &mut Core, port: &mut P, until: u64) -> Exit {
         let ram = core.ram.clone();
-        let stretch = self.observer.stretch(self.core);
         let mut gate = Gate {
             core: self.core,
             port,
@@ -135,13 +134,17 @@ impl<E: Executor, O: Observer> Executor for Watch<E, O> {
             ram_page: &|address| ram.page(address),
             touches: None,
         };
-        if core.position < stretch.start {
-            let exit = self.inner.run(core, &mut gate, until.min(stretch.start));
-            if exit != Exit::Until || core.position >= until {
-                return exit;
+        loop {
+            let stretch = self.observer.stretch(self.core, core.position);
+            if stretch.is_empty() || core.position >= until {
+                return self.inner.run(core, &mut gate, until);
             }
-        }
-        while core.position < until.min(stretch.end) {
+            if core.position < stretch.start {
+                let exit = self.inner.run(core, &mut gate, until.min(stretch.start));
+                if exit != Exit::Until || core.position >= until {
+                    return exit;
+                }
+            }
             let (position, before) = (core.position, core.hart.clone());
             // Without fast entries, every access asks.
             core.tlb.revoke_all();
@@ -158,6 +161,5 @@ impl<E: Executor, O: Observer> Executor for Watch<E, O> {
                 return if exit == Exit::Until { Exit::Attention } else { exit };
             }
         }
-        if core.position >= until { Exit::Until } else { self.inner.run(core, &mut gate, until) }
     }
 }

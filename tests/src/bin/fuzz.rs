@@ -108,7 +108,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failures != 0))
 }
 
-fn report(sum: &mut Sum, checked: Result<Checked, Report>, arguments: &Arguments) {
+fn report(sum: &mut Sum, checked: Result<Checked, Box<Report>>, arguments: &Arguments) {
     sum.done += 1;
     match checked {
         Ok(Checked { steps, events }) => {

@@ -7,7 +7,7 @@
 use super::layout::{self, FUNCTION_OFFSETS};
 use super::runtime::service;
 use super::{Counter, Paging, Place, Pte, Read, Statement};
-use crate::assembler::register::{A, GP, RA, S, T, TP, ZERO};
+use crate::assembler::register::{A, GP, RA, S, T, ZERO};
 use crate::assembler::{Assembler, bits, csr, i, r, s};
 use cantus_isa::Width;
 use cantus_isa::riscv::Op;
@@ -111,12 +111,11 @@ impl Emitter<'_> {
                 self.code.op(i(Addi, T[1], ZERO, 1));
                 self.code.op(s(Sw, T[1], T[0], 0));
             }
-            Statement::Timer { ticks } => {
+            Statement::Timer { core, ticks } => {
                 self.code.op(csr(Csrrs, T[0], 0xc01, ZERO));
                 self.code.number(T[1], u64::from(*ticks));
                 self.code.op(r(Add, T[0], T[0], T[1]));
-                self.code.number(T[1], layout::MTIMECMP);
-                self.code.op(r(Sh3add, T[1], TP, T[1]));
+                self.code.number(T[1], layout::MTIMECMP + 8 * u64::from(*core));
                 self.code.op(s(Sd, T[0], T[1], 0));
             }
             Statement::Sleep { ticks } => {

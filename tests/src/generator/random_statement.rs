@@ -52,7 +52,7 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
     // As often few cores as many.
     let cores =
         if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
-    let spots = random.between(1, 12);
+    let spots = *random.pick(&[1, 2, 3, 3, 5, 12]);
     let style = Style {
         paging,
         cores,
@@ -61,7 +61,7 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
         maps: paging != Paging::Bare && random.one_in(2),
         patches: random.one_in(2),
         interrupts: random.one_in(2),
-        times_max: if random.one_in(8) { 120 } else { 16 },
+        times_max: *random.pick(&[4, 16, 16, 64, 150]),
     };
     let cores = (0..cores)
         .map(|_| {
@@ -83,10 +83,10 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
 fn spot(random: &mut Random) -> u16 {
     let page = random.below(SHARED_PAGES) * 4096;
     let line = random.below(64) * 64;
-    let offset = match random.below(6) {
+    let offset = match random.below(7) {
         0 => line + 64 - random.between(1, 8),
-        1 => 4096 - random.between(1, 8),
-        2 => line + random.below(64),
+        1 | 2 => 4096 - random.between(1, 8),
+        3 => line + random.below(64),
         _ => line + random.below(8) * 8,
     };
     (page + offset).min(SHARED_PAGES * 4096 - 16) as u16
@@ -157,7 +157,10 @@ impl Style {
             33 => Statement::Fence,
             34 => Statement::FenceI,
             35..=37 if self.interrupts => Statement::Interrupt { core: random.below(self.cores) as u8 },
-            38 | 39 if self.interrupts => Statement::Timer { ticks: random.below(20) as u16 },
+            38 | 39 if self.interrupts => {
+                let core = random.below(self.cores) as u8;
+                Statement::Timer { core, ticks: random.below(20) as u16 }
+            }
             40 if self.interrupts => Statement::Sleep { ticks: random.below(60) as u16 },
             41 | 42 => {
                 let counter = [Counter::Time, Counter::Cycle, Counter::Retired, Counter::Clint];

@@ -130,7 +130,7 @@ fn boot(program: &Program, bodies: &[u64], random: &mut Random) -> Vec<u8> {
     // MPP, FS initial, MPIE.
     let privilege = if program.paging == Paging::Bare { 3 } else { 1 };
     set(&mut code, number::MSTATUS, privilege << 11 | 1 << 13 | 1 << 7);
-    let level = |mode: u64, table: u64| mode << 60 | (layout::TABLES >> 12) + table;
+    let level = |mode: u64, table: u64| mode << 60 | ((layout::TABLES >> 12) + table);
     match program.paging {
         Paging::Bare => {}
         Paging::Sv39 => set(&mut code, number::SATP, level(8, 1)),

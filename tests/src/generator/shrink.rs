@@ -65,25 +65,22 @@ fn smaller(statement: &Statement) -> Vec<Vec<Statement>> {
     let without_one = |body: &[Statement]| {
         (0..body.len()).map(|at| [&body[..at], &body[at + 1..]].concat()).collect::<Vec<_>>()
     };
-    match statement {
-        Statement::Repeat { times, body } => {
-            let repeat = |times, body| vec![Statement::Repeat { times, body }];
-            let mut all = vec![body.clone()];
-            all.extend((*times > 1).then(|| repeat(times / 2, body.clone())));
-            all.extend(without_one(body).into_iter().map(|body| repeat(*times, body)));
-            all
-        }
-        Statement::Locked { lock, looks, body } => {
-            let locked = |body| vec![Statement::Locked { lock: *lock, looks: *looks, body }];
-            let mut all = vec![body.clone()];
-            all.extend(without_one(body).into_iter().map(locked));
-            all
-        }
-        Statement::Reserve { double, place, acc, tries, between: Some(_) } => {
-            let (double, place, acc, tries) = (*double, *place, *acc, *tries);
-            vec![vec![Statement::Reserve { double, place, acc, tries, between: None }]]
-        }
-        _ => Vec::new(),
+    if let Statement::Repeat { times, body } = statement {
+        let repeat = |times, body| vec![Statement::Repeat { times, body }];
+        let mut all = vec![body.clone()];
+        all.extend((*times > 1).then(|| repeat(times / 2, body.clone())));
+        all.extend(without_one(body).into_iter().map(|body| repeat(*times, body)));
+        all
+    } else if let Statement::Locked { lock, looks, body } = statement {
+        let locked = |body| vec![Statement::Locked { lock: *lock, looks: *looks, body }];
+        let mut all = vec![body.clone()];
+        all.extend(without_one(body).into_iter().map(locked));
+        all
+    } else if let Statement::Reserve { double, place, acc, tries, between: Some(_) } = statement {
+        let (double, place, acc, tries) = (*double, *place, *acc, *tries);
+        vec![vec![Statement::Reserve { double, place, acc, tries, between: None }]]
+    } else {
+        Vec::new()
     }
 }
 

@@ -83,8 +83,8 @@ pub enum Statement {
     FenceI,
     /// A software interrupt.
     Interrupt { core: u8 },
-    /// The own timer, so many ticks from now.
-    Timer { ticks: u16 },
+    /// A core's timer, so many ticks from now.
+    Timer { core: u8, ticks: u16 },
     /// Waits for an interrupt, with the timer set.
     Sleep { ticks: u16 },
     /// Folds a counter.
@@ -120,12 +120,8 @@ pub enum Statement {
 impl Statement {
     /// How many statements this is, those in it included.
     pub fn len(&self) -> usize {
-        1 + match self {
-            Statement::Locked { body, .. } | Statement::Repeat { body, .. } => {
-                body.iter().map(Statement::len).sum()
-            }
-            _ => 0,
-        }
+        let (Statement::Locked { body, .. } | Statement::Repeat { body, .. }) = self else { return 1 };
+        1 + body.iter().map(Statement::len).sum::<usize>()
     }
 
     /// Never: a statement is at least itself.

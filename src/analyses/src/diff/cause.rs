@@ -188,7 +188,7 @@ impl Search<'_> {
     }
 
     fn by_accesses(&mut self, core: CoreId, position: Position) -> Result<Option<Explained>, DiffError> {
-        let stretch = Stretch { core, from: position, to: Position(position.0 + 1) };
+        let stretch = Stretch { core, from: position, to: Position(position.0.saturating_add(1)) };
         let a = self.replays.a.accesses(stretch)?;
         let b = self.replays.b.accesses(stretch)?;
         let Some((a, b)) = a.into_iter().zip(b).find(|(a, b)| a != b) else { return Ok(None) };
@@ -249,7 +249,7 @@ impl Search<'_> {
             return Ok(None);
         }
         // The execution in which it succeeded shows where it writes.
-        let stretch = Stretch { core, from: position, to: Position(position.0 + 1) };
+        let stretch = Stretch { core, from: position, to: Position(position.0.saturating_add(1)) };
         let accesses = match failed.a {
             true => self.replays.b.accesses(stretch)?,
             false => self.replays.a.accesses(stretch)?,

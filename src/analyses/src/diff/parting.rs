@@ -44,7 +44,8 @@ pub(super) fn first_partings(
         open.push((bound, Stretch { core: bound.core, from: Position(0), to }));
     }
     while !open.is_empty() {
-        let longest = open.iter().map(|(_, stretch)| stretch.to.0 - stretch.from.0).max().unwrap_or(0);
+        let longest =
+            open.iter().map(|(_, stretch)| stretch.to.0.saturating_sub(stretch.from.0)).max().unwrap_or(0);
         open = match longest <= PARTS {
             true => step_by_step(replays, &open, &mut found)?,
             false => part_by_part(replays, &open, longest.div_ceil(PARTS), &mut found)?,
@@ -69,8 +70,8 @@ fn part_by_part(
         let (a, b) = (answered(&a, at)?, answered(&b, at)?);
         let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
         if same < a.len().max(b.len()) {
-            let from = stretch.from.0 + same as u64 * every;
-            let to = Position((from + every).min(stretch.to.0));
+            let from = stretch.from.0.saturating_add((same as u64).saturating_mul(every));
+            let to = Position(from.saturating_add(every).min(stretch.to.0));
             still_open.push((bound, Stretch { from: Position(from), to, ..stretch }));
         } else {
             still_open.extend(beyond(bound, stretch, found));
@@ -102,7 +103,7 @@ fn step_by_step(
             (Some(_), Some(_)) => PartingKind::Path,
             (Some(_), None) | (None, Some(_)) => PartingKind::End,
         };
-        let position = Position(stretch.from.0 + same as u64);
+        let position = Position(stretch.from.0.saturating_add(same as u64));
         found.push(Found { core: bound.core, position, kind, steps });
     }
     Ok(still_open)

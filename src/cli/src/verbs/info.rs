@@ -110,11 +110,15 @@ impl<'a> Facts<'a> {
         };
         line("trace", &self.path.display())?;
         line("recorded by", recorder)?;
-        line("command", &printable(&command_line.join(" ")))?;
+        if !command_line.is_empty() {
+            line("command", &printable(&command_line.join(" ")))?;
+        }
         if host.started_unix != 0 {
             line("begun", &utc(host.started_unix))?;
         }
-        line("host", &printable(&format!("{}, {} CPUs, {}", host.cpu, host.cpus, host.os)))?;
+        if host.cpus != 0 {
+            line("host", &printable(&format!("{}, {} CPUs, {}", host.cpu, host.cpus, host.os)))?;
+        }
         for image in images {
             let kept = if image.stored { "in the trace" } else { "left out of the trace" };
             let size = terminal::bytes(image.bytes);

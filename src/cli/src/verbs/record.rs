@@ -84,7 +84,7 @@ impl Record {
         if let Some(places) = &places {
             latest(places, path);
         }
-        let progress = voice.progress_of_file("recording", path);
+        let progress = voice.progress_of_file("recording", path, &options.interrupt);
         let recorded = cantus::record(guest, options, path, self.force);
         progress.finish_and_clear();
         if let (Err(_), Some(places)) = (&recorded, &places) {
@@ -107,7 +107,7 @@ fn record_to_folder(guest: &Guest, options: &Options, voice: Voice) -> Result<Re
         tracing::info!("recording {} to {}", guest.name, path.display());
         // Before the recording, so that it is the latest even if the recorder is killed.
         latest(&places, &path);
-        let progress = voice.progress_of_file("recording", &path);
+        let progress = voice.progress_of_file("recording", &path, &options.interrupt);
         let recorded = cantus::record(guest, options, &path, false);
         progress.finish_and_clear();
         match recorded {

@@ -35,7 +35,7 @@ impl Verify {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
         let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..self.replay.options()? };
-        let progress = voice.progress("verifying");
+        let progress = voice.progress_of_runs("verifying", &options.interrupt);
         let verified = cantus::verify(&path, &options);
         progress.finish_and_clear();
         let judged = match verified {

@@ -1,7 +1,9 @@
 //! The command line as users meet it: statuses, messages, places, and the verbs on real guests.
 
+mod crash;
 mod files;
 mod folder;
+mod golden;
 mod hunting;
 mod runs;
 mod signals;

@@ -1,3 +1,5 @@
+//! The CLINT: tables of accesses, and a hail of random ones.
+
 use super::*;
 use crate::testing::{Bench, Told, hail};
 use Width::{Byte, Double, Half, Word};

@@ -1,3 +1,5 @@
+//! HTIF: tables of accesses, and a hail of random ones.
+
 use super::*;
 use crate::testing::{Bench, MEMORY, Random, Told, hail, state};
 use Width::{Byte, Double, Half, Word};

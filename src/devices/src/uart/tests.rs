@@ -1,3 +1,5 @@
+//! The UART: tables of accesses, and a hail of random ones.
+
 use super::*;
 use crate::testing::{Bench, Random, Told, hail};
 use Width::{Byte, Double, Word};

@@ -4,6 +4,8 @@
 use crate::assembler::assemble;
 use crate::board::{BASE, Board, DATA};
 use cantus_interp::Exit;
+use cantus_isa::riscv::Privilege;
+use cantus_isa::riscv::csr::number::*;
 use cantus_isa::{Gpa, Width};
 
 /// The bits of one instruction.
@@ -129,6 +131,37 @@ fn mmu_2_an_epoch_that_moves_over_unchanged_code_changes_nothing() {
         board.steps(3);
     }
     assert_eq!(board.x(10), 75);
+}
+
+/// The changed code is reached by jumps that have led to the old code before.
+#[test]
+fn mmu_3_a_loop_over_code_that_changes_elsewhere() {
+    let mut board = Board::new("loop:\nsw x12,0(x11)\nadd x12,x12,x13\njalr x1,0(x11)\njal x0,loop");
+    board.write(DATA, &assemble("addi x10,x10,1\njalr x0,0(x1)"));
+    board.core.hart.x[11] = DATA;
+    board.core.hart.x[12] = bits("addi x10,x10,1");
+    board.core.hart.x[13] = 1 << 20;
+    board.run(6 * 100);
+    assert_eq!(board.x(10), 5050);
+}
+
+/// Code that ran in M-mode may not be permitted in U-mode.
+#[test]
+fn code_that_ran_in_one_mode_is_permitted_anew_in_another() {
+    // From one page to the other and back.
+    let mut board = Board::new("addi x10,x10,1\njalr x1,0(x11)\njal x0,-8");
+    board.write(DATA, &assemble("addi x10,x10,1\njalr x0,0(x1)"));
+    board.set_csr(PMPADDR0, BASE >> 2 | 0x1ff);
+    board.set_csr(PMPCFG0, 0x1f);
+    board.set_csr(MTVEC, BASE + 0x200);
+    board.core.hart.x[11] = DATA;
+    board.run(50);
+    assert_eq!(board.x(10), 20);
+    board.core.hart.privilege = Privilege::User;
+    board.run(52);
+    assert_eq!(board.core.hart.pc, DATA);
+    board.run(53);
+    assert_eq!((board.csr(MCAUSE), board.csr(MTVAL)), (1, DATA));
 }
 
 /// Blocks that start at different places overlap; a store drops all of them.

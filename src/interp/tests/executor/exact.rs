@@ -134,6 +134,20 @@ fn rep_2_a_run_can_be_cut_anywhere() {
     }
 }
 
+/// What an executor keeps never shows: another one goes on at any step as if it had been there from the start.
+#[test]
+fn state_2_an_executor_has_no_state_of_the_guest() {
+    let states = single_steps(false);
+    for every in [1, 3, 50] {
+        let mut board = everything(false);
+        while board.core.position < STEPS {
+            board.run((board.core.position + every).min(STEPS));
+            board.interp = cantus_interp::Interp::new();
+            assert!(board.state() == states[board.core.position as usize], "at {}", board.core.position);
+        }
+    }
+}
+
 /// Splitting pages changes what is asked, not what happens.
 #[test]
 fn rep_2_lines_and_pages_give_the_same() {

@@ -73,6 +73,33 @@ fn ord_1_code_in_a_split_page_is_asked_for_line_by_line() {
     assert!(asked.iter().all(|question| matches!(question, Question::Grant(_, _, Right::Read))));
 }
 
+/// Code that was found by jumps, again and again, and that has become known as a page's, needs its grant like any other.
+#[test]
+fn ord_1_revoked_code_is_asked_for_again() {
+    for split in [false, true] {
+        // 7 steps a round, over two pages; in the second from one line into the next.
+        let mut board = board("loop:\naddi x10,x10,1\njalr x1,0(x11)\njal x0,loop", DATA + 56);
+        board.write(
+            DATA + 56,
+            &crate::assembler::assemble("addi x10,x10,1\naddi x10,x10,0\naddi x10,x10,1\njalr x0,0(x1)"),
+        );
+        board.run(70);
+        board.world.asked.clear();
+        let page = board.core.ram.page(Gpa(DATA)).expect("RAM");
+        board.core.tlb.revoke(page, false);
+        if split {
+            board.world.split.insert(DATA >> 12);
+        }
+        board.run(77);
+        let line = [
+            Question::Grant(72, Gpa(DATA + 56), Right::Read),
+            Question::Grant(74, Gpa(DATA + 64), Right::Read),
+        ];
+        assert_eq!(board.world.asked, line[..if split { 2 } else { 1 }], "split: {split}");
+        assert_eq!(board.x(10), 33);
+    }
+}
+
 #[test]
 fn devices_answer_at_exact_positions() {
     let mut board = board(

@@ -105,7 +105,7 @@ fn counters_through_instructions() {
 }
 
 #[test]
-fn the_clock_is_the_port_s() {
+fn state_3_the_clock_is_asked_of_the_port() {
     let mut board = board(M, "addi x0,x0,0\ncsrrs x10,time,x0\ncsrrs x12,time,x0");
     board.run(3);
     assert_eq!((board.x(10), board.x(12)), (1_000_001, 1_000_002));

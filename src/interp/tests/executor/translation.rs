@@ -202,6 +202,23 @@ fn ord_4_accessed_and_dirty_bits_are_steps() {
     }
 }
 
+/// A step that is an update leaves no translation, also not of the code and the part that it needed before.
+#[test]
+fn ord_4_an_update_fills_nothing() {
+    let mut board = board(S, "ld x10,-4(x11)");
+    map(&mut board, PAGE, DATA, V | R | A);
+    map(&mut board, PAGE + 0x1000, DATA + 0x1000, V | R);
+    board.core.hart.x[11] = PAGE + 0x1000;
+    let translated = |board: &Board| {
+        [(5, CODE), (1, PAGE), (1, PAGE + 0x1000)]
+            .map(|(mode, address)| board.core.tlb.translation(mode, Gva(address)).is_some())
+    };
+    board.run(1);
+    assert_eq!((translated(&board), board.core.hart.pc), ([false; 3], CODE));
+    board.run(2);
+    assert_eq!((translated(&board), board.core.hart.pc), ([true; 3], CODE + 4));
+}
+
 /// A page that was read first needs a walk of its own to be written.
 #[test]
 fn a_clean_page_is_walked_again_for_a_store() {
@@ -324,6 +341,38 @@ fn satp_sum_and_mxr_take_effect_at_once() {
             assert_eq!((board.csr(MCAUSE), board.csr(MTVAL)), (1, CODE + 8), "{text}: no code there");
         }
     }
+}
+
+/// What one level, or SUM, let into the TLB is not there for another.
+#[test]
+fn levels_have_translations_of_their_own() {
+    // Code of S-mode, then the same in U-mode.
+    let mut code = board(S, "addi x10,x10,1\nsret\naddi x10,x10,1");
+    code.core.hart.sepc = CODE + 8;
+    code.run(3);
+    assert_eq!((code.csr(MCAUSE), code.csr(MTVAL), code.x(10)), (12, CODE + 8, 1));
+    // Data of U-mode, with SUM and without.
+    let mut data = board(S, "ld x10,0(x11)\ncsrrw x0,sstatus,x0\nld x12,0(x11)");
+    map(&mut data, PAGE, DATA, V | R | UB | A);
+    data.core.hart.mstatus |= 1 << 18;
+    data.run(3);
+    assert_eq!((data.csr(MCAUSE), data.csr(MTVAL), data.csr(MEPC)), (13, PAGE, CODE + 8));
+    // The same by MPRV: as M-mode, as S-mode, as M-mode.
+    let mut lent = board(S, "");
+    lent.write(
+        BASE,
+        &assemble("ld x10,0(x11)\ncsrrs x0,mstatus,x13\nld x10,0(x12)\ncsrrc x0,mstatus,x13\nld x14,0(x12)"),
+    );
+    lent.core.hart.privilege = Privilege::Machine;
+    lent.core.hart.pc = BASE;
+    map(&mut lent, PAGE, DATA, V | R | A);
+    lent.write_double(DATA, 5);
+    lent.core.hart.mstatus = 1 << 11;
+    lent.core.hart.x[11] = DATA;
+    lent.core.hart.x[12] = PAGE;
+    lent.core.hart.x[13] = 1 << 17;
+    lent.run(5);
+    assert_eq!((lent.x(10), lent.csr(MCAUSE), lent.csr(MTVAL), lent.csr(MEPC)), (5, 5, PAGE, BASE + 16));
 }
 
 /// Slots of the TLB are found by the low eight bits of the page's number, exclusive-or the eight above: this page would

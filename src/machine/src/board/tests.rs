@@ -1,3 +1,5 @@
+//! The board: which device answers where, and in which order cores reach it (ORD-8).
+
 use super::*;
 use crate::map::RAM_BASE;
 use crate::testing::{Context, Random, Told};

@@ -1,3 +1,5 @@
+//! Program files: good ones, truncated ones, damaged ones.
+
 use super::*;
 use crate::testing::{Elf, PROGRAM_HEADERS, Part, Random};
 use crate::{Machine, MachineConfig};

@@ -1,3 +1,5 @@
+//! Machines: what is where before the first step.
+
 use super::*;
 use crate::testing::{Elf, Part};
 use crate::{TreeError, map};

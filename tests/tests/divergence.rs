@@ -1,0 +1,184 @@
+//! That the check can fail: traces that were changed since they were recorded, each of which must be caught, on the right
+//! core, at a position not later than the next digest (CHK-1, CHK-2).
+
+use cantus::{Cause, Divergence, Guest, Narrowed, Options, Policy, ReplayOptions, Verdict};
+use cantus_guests::Catalogue;
+use cantus_traces::{CoreId, Event, Header, Image, Position, Trace, TraceWriter, WriterOptions, rewrite};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Every how many steps the recordings here are digested.
+const INTERVAL: u64 = 1_000;
+
+type Streams = Vec<Vec<(Position, Event)>>;
+
+fn elf(name: &str) -> Vec<u8> {
+    let catalogue = Catalogue::load();
+    std::fs::read(catalogue.guest(name).expect("in the catalogue").correct().elf()).unwrap()
+}
+
+/// A recording of a guest on two workers, and its events.
+fn recording(name: &str, cores: usize, folder: &TempDir) -> (Trace, Streams) {
+    let path = folder.path().join("original.cantus");
+    let options = Options {
+        cores,
+        workers: 2,
+        policy: Policy::Random { slice_max: 500 },
+        digest_interval: INTERVAL,
+        ..Options::default()
+    };
+    cantus::record(&Guest::new(name, elf(name)), &options, &path, false).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    let streams = trace.read_all().unwrap();
+    (trace, streams)
+}
+
+fn changed(trace: &Trace, streams: &Streams, folder: &TempDir) -> PathBuf {
+    let path = folder.path().join("changed.cantus");
+    rewrite(trace, &path, streams, WriterOptions { force: true, ..WriterOptions::default() }).unwrap();
+    path
+}
+
+/// Verifies a trace that must not pass.
+fn caught(path: &Path) -> (Divergence, Option<Narrowed>) {
+    let verified = cantus::verify(path, &ReplayOptions::default()).unwrap();
+    let Verdict::Diverged(divergence) = verified.replayed.verdict else {
+        panic!("CHK-1: the change was not caught: {:?}", verified.replayed.verdict);
+    };
+    (divergence, verified.narrowed)
+}
+
+/// CHK-2: the divergence is on this core, and not later than its first digest after the change.
+fn assert_placed(divergence: &Divergence, core: usize, changed_at: Position, streams: &Streams) {
+    let next = streams[core]
+        .iter()
+        .find(|(position, event)| *position > changed_at && matches!(event, Event::Digest { .. }));
+    let (next, _) = next.expect("a digest after the change");
+    assert_eq!(divergence.core, CoreId(core as u8), "CHK-2: {divergence}");
+    assert!(divergence.position <= *next, "CHK-2: {divergence}, but the next digest is at {next}");
+    assert!(
+        divergence.agreed <= changed_at,
+        "CHK-2: {divergence} vouches for what was changed at {changed_at}"
+    );
+}
+
+/// The events of a kind, as (core, index).
+fn all(streams: &Streams, kind: impl Fn(&Event) -> bool) -> Vec<(usize, usize)> {
+    let of_core = |(core, events): (usize, &Vec<(Position, Event)>)| {
+        let found = events.iter().enumerate().filter(|(_, (_, event))| kind(event));
+        found.map(|(index, _)| (core, index)).collect::<Vec<_>>()
+    };
+    streams.iter().enumerate().flat_map(of_core).collect()
+}
+
+/// Some of many, evenly.
+fn some<T: Copy>(of: &[T], count: usize) -> impl Iterator<Item = T> {
+    assert!(!of.is_empty(), "nothing to change");
+    of.iter().copied().step_by((of.len() / count).max(1))
+}
+
+#[test]
+fn an_unchanged_copy_is_identical() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("lost_update", 3, &folder);
+    let path = changed(&trace, &streams, &folder);
+    let verified = cantus::verify(&path, &ReplayOptions::default()).unwrap();
+    assert_eq!((verified.replayed.verdict, verified.narrowed), (Verdict::Identical, None));
+}
+
+#[test]
+fn chk_1_a_dropped_order_edge_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("lost_update", 3, &folder);
+    let edges = all(&streams, |event| matches!(event, Event::Order { .. }));
+    for (core, index) in some(&edges, 12) {
+        let mut without = streams.clone();
+        let (position, _) = without[core].remove(index);
+        let (divergence, _) = caught(&changed(&trace, &without, &folder));
+        assert_placed(&divergence, core, position, &streams);
+    }
+}
+
+#[test]
+fn chk_1_an_altered_clock_reading_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("timer", 2, &folder);
+    let readings = all(&streams, |event| matches!(event, Event::Clock(_)));
+    for (core, index) in some(&readings, 6) {
+        let mut altered = streams.clone();
+        let (position, event) = &mut altered[core][index];
+        if let Event::Clock(ticks) = event {
+            *ticks += 1;
+        }
+        let position = *position;
+        let (divergence, narrowed) = caught(&changed(&trace, &altered, &folder));
+        assert_placed(&divergence, core, position, &streams);
+        // It is no chance: the two executions of the stretch are the same, and the reading is among the suspects.
+        let Some(Narrowed::Same { suspects, count }) = narrowed else {
+            panic!("CHK-2: narrowed to {narrowed:?}");
+        };
+        assert!(count > suspects.len() || suspects.contains(&altered[core][index]), "{suspects:?}");
+    }
+}
+
+#[test]
+fn chk_1_altered_interrupt_lines_are_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("ipi_ping_pong", 2, &folder);
+    let lines = all(&streams, |event| matches!(event, Event::Lines(_)));
+    for (core, index) in some(&lines, 6) {
+        let mut altered = streams.clone();
+        let (position, event) = &mut altered[core][index];
+        *event = Event::Lines(1 << 11);
+        let position = *position;
+        let (divergence, _) = caught(&changed(&trace, &altered, &folder));
+        assert_eq!(divergence.core, CoreId(core as u8), "CHK-2: {divergence}");
+        assert!(divergence.agreed <= position, "CHK-2: {divergence}");
+    }
+}
+
+#[test]
+fn chk_1_an_altered_byte_of_the_guest_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("lost_update", 2, &folder);
+    let mut program = elf("lost_update");
+    // The step of the guest's counting: `addi` by one becomes `addi` by two, wherever there is one.
+    let add_one = [0x85, 0x07];
+    let at = program.windows(2).position(|bytes| bytes == add_one).expect("c.addi a5,1");
+    program[at] = 0x89;
+    let header = Header {
+        images: vec![Image::stored("lost_update", cantus_traces::ImageRole::Program, &program)],
+        ..trace.header().clone()
+    };
+    let path = folder.path().join("other-guest.cantus");
+    let (writer, lanes) = TraceWriter::create(&path, &header, &[&program], WriterOptions::default()).unwrap();
+    let footer = trace.footer().unwrap().clone();
+    for (mut lane, events) in lanes.into_iter().zip(&streams) {
+        events.iter().for_each(|(position, event)| lane.append(*position, event));
+        let core = lane.core();
+        lane.close(footer.cores[core.index()].position);
+    }
+    writer.finish(footer).unwrap();
+    let (divergence, _) = caught(&path);
+    // Whichever core adds first: its digests agree up to there, and not in the interval after it.
+    let digests =
+        streams[divergence.core.index()].iter().filter(|(_, event)| matches!(event, Event::Digest { .. }));
+    let next = digests.map(|(position, _)| *position).find(|position| *position > divergence.agreed);
+    assert!(next.is_some_and(|next| divergence.position <= next), "CHK-2: {divergence}");
+    assert!(matches!(divergence.cause, Cause::State { .. } | Cause::NotAsked { .. }), "{divergence}");
+}
+
+#[test]
+fn chk_2_an_edge_to_a_step_that_never_comes_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("lost_update", 2, &folder);
+    let edges = all(&streams, |event| matches!(event, Event::Order { .. }));
+    let (core, index) = edges[edges.len() / 2];
+    let mut altered = streams.clone();
+    if let (_, Event::Order { position, .. }) = &mut altered[core][index] {
+        *position = Position(1 << 40);
+    }
+    let (divergence, _) = caught(&changed(&trace, &altered, &folder));
+    assert!(matches!(divergence.cause, Cause::NeverCame { .. } | Cause::Stuck), "{divergence}");
+    assert!(divergence.to_string().contains("everything agreed up to"), "{divergence}");
+}

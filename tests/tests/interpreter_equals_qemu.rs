@@ -1,0 +1,86 @@
+//! The interpreter against QEMU: random instruction streams end with the same registers, flags, traps and memory.
+
+use cantus::{Captured, Guest, Options, Outcome, Output, run};
+use cantus_tests::streams::{Chooser, Stream, image, words};
+use std::path::Path;
+use std::process::Command;
+
+const QEMU: &str = "qemu-system-riscv64";
+/// RV64GC with Zba, Zbb and Zbs. What else QEMU has no stream asks for.
+const CPU: &str = "rv64,zba=on,zbb=on,zbs=on";
+/// Streams of an image.
+const STREAMS: usize = 250;
+/// Instructions of a stream.
+const LENGTH: usize = 40;
+
+/// What the interpreter prints.
+fn ours(elf: &[u8]) -> Vec<u8> {
+    let captured = Captured::default();
+    let options =
+        Options { ram_bytes: 16 << 20, output: Output::Captured(captured.clone()), ..Options::default() };
+    let ran = run(&Guest::new("streams", elf), &options).expect("the image is a program");
+    assert_eq!(ran.outcome, Outcome::Exit(0));
+    captured.bytes()
+}
+
+/// What QEMU prints.
+fn theirs(elf: &[u8], seed: u64) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (program, printed) =
+        (folder.join(format!("streams-{seed}.elf")), folder.join(format!("streams-{seed}.out")));
+    std::fs::write(&program, elf).expect("the test's folder can be written");
+    let status = Command::new("timeout")
+        .args(["120", QEMU, "-M", "virt", "-cpu", CPU, "-m", "16", "-bios", "none", "-kernel"])
+        .arg(&program)
+        .args(["-display", "none", "-monitor", "none", "-serial"])
+        .arg(format!("file:{}", printed.display()))
+        .status()
+        .expect("coreutils' timeout starts");
+    assert!(
+        status.success(),
+        "{QEMU} ended with {status}. This test compares with it: install Debian's qemu-system-misc"
+    );
+    std::fs::read(&printed).expect("QEMU has written what the guest printed")
+}
+
+fn compare(seed: u64) {
+    let mut chooser = Chooser::new(seed);
+    let streams: Vec<Stream> = (0..STREAMS).map(|_| chooser.stream(LENGTH)).collect();
+    let elf = image(&streams, seed);
+    let (ours, theirs) = (ours(&elf), theirs(&elf, seed));
+    assert_eq!(ours.len(), theirs.len(), "seed {seed}");
+    let words = words();
+    let mut differences = String::new();
+    for ((at, ours), theirs) in ours.chunks(8).enumerate().zip(theirs.chunks(8)) {
+        if ours == theirs {
+            continue;
+        }
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("words of eight bytes"));
+        let (ours, theirs) = (number(ours), number(theirs));
+        let Some(stream) = streams.get(at / words.len()) else {
+            differences += &format!("memory: ours {ours:#018x}, QEMU's {theirs:#018x}\n");
+            continue;
+        };
+        let word = words[at % words.len()];
+        let first = !differences.contains(&format!("stream {}:", at / words.len()));
+        differences +=
+            &format!("stream {}: {word:?}: ours {ours:#018x}, QEMU's {theirs:#018x}\n", at / words.len());
+        if first {
+            for word in &words {
+                differences += &format!("    {word:?} was {:#x}\n", stream.begins_with(*word));
+            }
+            differences += &stream.text();
+        }
+    }
+    assert!(differences.is_empty(), "seed {seed}:\n{differences}");
+}
+
+#[test]
+fn rep_2_streams_of_seeds_0_to_7() {
+    (0..8).for_each(compare);
+}
+
+#[test]
+fn rep_2_streams_of_seeds_8_to_15() {
+    (8..16).for_each(compare);
+}
