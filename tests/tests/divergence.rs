@@ -198,10 +198,11 @@ fn every_dropped_one_is_caught(name: &str, cores: usize, kind: impl Fn(&Event) -
         let mut without = streams.clone();
         let (position, _) = without[core].remove(index);
         let path = changed(&trace, &without, &folder);
-        match cantus::replay(&path, &ReplayOptions::default()).unwrap().verdict {
-            Verdict::Diverged(divergence) => assert_placed(&divergence, core, position, &streams),
-            other => panic!("CHK-1: {name}, core {core}, position {position}: {other:?}"),
-        }
+        let verdict = cantus::replay(&path, &ReplayOptions::default()).unwrap().verdict;
+        let Verdict::Diverged(divergence) = verdict else {
+            panic!("CHK-1: {name}, core {core}, position {position}: {verdict:?}");
+        };
+        assert_placed(&divergence, core, position, &streams);
     }
 }
 
