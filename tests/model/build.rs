@@ -13,7 +13,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 14] = [
     Mutant {
         name: "a_writer_that_did_nothing_hides_others",
         file: "granule_state.rs",
@@ -31,6 +31,12 @@ const MUTANTS: [Mutant; 13] = [
         file: "ownership.rs",
         from: "GranuleState::exclusive(core, position, before)",
         to: "GranuleState::exclusive(core, position, vec![Edge { core, position }])",
+    },
+    Mutant {
+        name: "claims_never_end",
+        file: "ownership.rs",
+        from: "if claim.refusals > REFUSALS_MAX {",
+        to: "if claim.refusals > u32::MAX - REFUSALS_MAX {",
     },
     Mutant {
         name: "give_up_forgets_the_reader",

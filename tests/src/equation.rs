@@ -73,11 +73,8 @@ pub struct Checked {
     pub events: u64,
 }
 
-/// Records and replays a program, and removes the trace if nothing differs.
-pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Checked, Failure> {
-    let failure = |what: String| Failure { what, trace: trace.to_owned() };
-    let guest = Guest::new("generated", program.elf());
-    let (recorded_output, replayed_output) = (Captured::default(), Captured::default());
+/// A program as a guest, and how the schedule says that it is run.
+pub fn guest(program: &Program, schedule: &Schedule) -> (Guest, Options) {
     let options = Options {
         cores: program.cores.len(),
         ram_bytes: 4 << 20,
@@ -87,10 +84,18 @@ pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Che
         seed: schedule.seed,
         steps_max: Some(STEPS_MAX),
         digest_interval: schedule.digest_interval,
-        output: Output::Captured(recorded_output.clone()),
         input: if program.external { Input::Bytes(schedule.input.clone()) } else { Input::Nothing },
         ..Options::default()
     };
+    (Guest::new("generated", program.elf()), options)
+}
+
+/// Records and replays a program, and removes the trace if nothing differs.
+pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Checked, Failure> {
+    let failure = |what: String| Failure { what, trace: trace.to_owned() };
+    let (recorded_output, replayed_output) = (Captured::default(), Captured::default());
+    let (guest, mut options) = guest(program, schedule);
+    options.output = Output::Captured(recorded_output.clone());
     let recorded =
         record(&guest, &options, trace, true).map_err(|error| failure(format!("recording: {error}")))?;
     if recorded.outcome != Outcome::Exit(0) {

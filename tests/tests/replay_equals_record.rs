@@ -3,8 +3,10 @@
 //!
 //! `cargo xtask fuzz` does the same for as many programs as one likes.
 
-use cantus_tests::equation::check_seed;
-use cantus_tests::generator::Size;
+use cantus::{Outcome, record, run};
+use cantus_tests::equation::{Schedule, check_seed, guest};
+use cantus_tests::generator::{Program, Size};
+use cantus_traces::{Event, Trace};
 use std::ops::Range;
 use std::path::Path;
 
@@ -45,4 +47,41 @@ fn rep_1_pairs_of_cores() {
 #[test]
 fn rep_1_long_programs() {
     check(20_000..20_050, Size { cores_max: 16, statements_max: 200 });
+}
+
+/// The programs run free as well, where atomics are the host's.
+#[test]
+fn ord_7_programs_run_free() {
+    for seed in 0..300 {
+        let (guest, options) = guest(&Program::random(seed, Size::default()), &Schedule::random(seed));
+        let ran = run(&guest, &options).expect("generated programs can be run");
+        assert_eq!(ran.outcome, Outcome::Exit(0), "seed {seed}");
+    }
+}
+
+/// What the suite proves, it proves for everything that a trace can say.
+#[test]
+fn state_2_programs_depend_on_inputs_of_every_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("one.cantus");
+    // Order, lines, clock, failed store-conditionals, input.
+    let mut programs = [0; 5];
+    for seed in 0..200 {
+        let (guest, options) = guest(&Program::random(seed, Size::default()), &Schedule::random(seed));
+        record(&guest, &options, &path, true).expect("generated programs can be recorded");
+        let events = Trace::open(&path).and_then(|trace| trace.read_all()).expect("the trace is whole");
+        let mut has = [false; 5];
+        for (_, event) in events.iter().flatten() {
+            match event {
+                Event::Order { .. } => has[0] = true,
+                Event::Lines(_) => has[1] = true,
+                Event::Clock(_) => has[2] = true,
+                Event::ConditionalFailed => has[3] = true,
+                Event::Input { .. } => has[4] = true,
+                Event::Digest { .. } | Event::Cut { .. } => {}
+            }
+        }
+        programs.iter_mut().zip(has).for_each(|(count, has)| *count += u32::from(has));
+    }
+    assert!(programs.iter().all(|programs| *programs >= 20), "of 200 programs: {programs:?}");
 }

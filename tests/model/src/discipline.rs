@@ -97,6 +97,11 @@ impl Actor {
             self.safepoint();
             match act {
                 Act::Touch(accesses) => self.step(accesses),
+                Act::Ask(access) => {
+                    if !self.get(*access) {
+                        self.wait();
+                    }
+                }
                 Act::Merge(page) => {
                     if self.stage.ownership.merge(self.id, self.position, PageIndex(*page), &mut self.after) {
                         self.held.insert(Granule { page: PageIndex(*page), line: None }, Right::Write);
@@ -117,17 +122,22 @@ impl Actor {
     /// One step, begun over and over until it has all that it needs.
     fn step(&mut self, accesses: &[Access]) {
         while !accesses.iter().all(|access| self.get(*access)) {
-            self.park();
-            while self.stage.ownership.answers(self.id) == self.answers_seen {
-                yield_now();
-            }
-            self.unpark();
+            self.wait();
             self.safepoint();
         }
         let sequence = self.touch(accesses);
         self.life.deeds.push(Deed { sequence, position: self.position, accesses: accesses.to_vec() });
         self.position += 1;
         self.stage.progress[self.id.index()].store(self.position, SeqCst);
+    }
+
+    /// Lets others go on until there is an answer.
+    fn wait(&mut self) {
+        self.park();
+        while self.stage.ownership.answers(self.id) == self.answers_seen {
+            yield_now();
+        }
+        self.unpark();
     }
 
     /// All of them at the same time.

@@ -23,6 +23,7 @@ pub mod mutants {
     instance!(a_merge_hides_others, shuttle);
     instance!(a_reader_that_did_nothing_hides_others, shuttle);
     instance!(a_writer_that_did_nothing_hides_others, shuttle);
+    instance!(claims_never_end, shuttle);
     instance!(give_up_forgets_the_reader, shuttle);
     instance!(give_up_forgets_the_writer, shuttle);
     instance!(writer_forgets_the_readers, shuttle);

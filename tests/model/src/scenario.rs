@@ -18,6 +18,8 @@ pub struct Access {
 pub enum Act {
     /// A step that needs all of these together (ORD-4).
     Touch(Vec<Access>),
+    /// Asks for what a step needs, waits for the answer, and then does something else: an interrupt came first.
+    Ask(Access),
     /// Tries to make a page whole again.
     Merge(u32),
     /// Leaves its worker, and comes back.
@@ -32,6 +34,11 @@ pub fn read(line: u8) -> Act {
 /// A store to a line of page 0.
 pub fn write(line: u8) -> Act {
     Act::Touch(vec![Access { page: 0, line, right: Right::Write }])
+}
+
+/// A store to a line of page 0 that is given up.
+pub fn ask(line: u8) -> Act {
+    Act::Ask(Access { page: 0, line, right: Right::Write })
 }
 
 /// A store that reaches over the end of page 0.

@@ -2,7 +2,7 @@
 
 use cantus_memory::Right;
 use cantus_model::on_shuttle::Choice;
-use cantus_model::scenario::{Access, Act, Scenario, read, straddle, write};
+use cantus_model::scenario::{Access, Act, Scenario, ask, read, straddle, write};
 use cantus_model::{mutants, mutants_on_loom, on_loom, on_shuttle};
 
 /// Every interleaving with at most so many switches that were not necessary.
@@ -47,6 +47,11 @@ mod two_cores {
     }
 
     #[test]
+    fn ord_6_one_asks_and_does_not_come() {
+        exhaust(3, Scenario::new([vec![write(0), read(0), write(0)], vec![ask(0), write(0)]]));
+    }
+
+    #[test]
     fn ord_3_a_request_reaches_a_page_that_was_split_meanwhile() {
         exhaust(3, Scenario::new([vec![write(0), write(16)], vec![write(8), read(0)]]).about_to_split());
     }
@@ -88,14 +93,14 @@ mod many_interleavings {
     #[test]
     fn ord_1_everybody_reads_and_writes_one_page() {
         let script = || vec![read(0), write(0), read(0), Act::Rest, write(0), read(0)];
-        sample(300, Scenario::new([script(), script(), script(), script()]));
+        sample(800, Scenario::new([script(), script(), script(), script()]));
     }
 
     #[test]
     fn ord_3_readers_come_and_go() {
         let reader = || vec![read(0), Act::Rest, read(0), read(0), Act::Rest, read(0)];
         let writer = || vec![write(0), Act::Rest, write(0)];
-        sample(300, Scenario::new([reader(), reader(), writer(), writer()]));
+        sample(800, Scenario::new([reader(), reader(), writer(), writer()]));
     }
 
     #[test]
@@ -106,7 +111,7 @@ mod many_interleavings {
             straddle(),
             Act::Touch(vec![Access { page: 1, line: 0, right: Right::Read }]),
         ];
-        sample(300, Scenario::new([first(), second, first()]));
+        sample(800, Scenario::new([first(), second, first()]));
     }
 
     #[test]
@@ -122,14 +127,21 @@ mod many_interleavings {
                 Act::Merge(0),
             ]
         };
-        sample(300, Scenario::new([script(0), script(8), script(16)]).about_to_split());
-        sample(300, Scenario::new([script(0), script(8), script(16)]).split());
+        sample(800, Scenario::new([script(0), script(8), script(16)]).about_to_split());
+        sample(800, Scenario::new([script(0), script(8), script(16)]).split());
+    }
+
+    #[test]
+    fn ord_6_who_asked_does_not_come() {
+        let script = || vec![ask(0), write(0), ask(0), Act::Rest, ask(8), write(0)];
+        sample(800, Scenario::new([script(), script(), script()]));
+        sample(800, Scenario::new([script(), script(), script()]).about_to_split());
     }
 
     #[test]
     fn ord_6_everybody_holds_for_a_while() {
         let script = || vec![write(0), write(0), read(0), write(0), read(0), write(0)];
-        sample(300, Scenario::new([script(), script(), script()]).holding(3));
+        sample(800, Scenario::new([script(), script(), script()]).holding(3));
     }
 }
 
@@ -146,7 +158,7 @@ mod seeded {
         }
     }
 
-    fn scenarios() -> [Scenario; 4] {
+    fn scenarios() -> [Scenario; 5] {
         let merging = |line| vec![write(line), Act::Merge(0), write(line), read(0), Act::Rest, write(line)];
         [
             Scenario::new([
@@ -157,6 +169,7 @@ mod seeded {
             Scenario::new([vec![write(0), write(0)], vec![write(0), Act::Rest, read(0), write(0)]]),
             Scenario::new([merging(0), merging(8), merging(16)]).split(),
             Scenario::new([merging(0), merging(8)]).about_to_split(),
+            Scenario::new([vec![write(0), read(0), read(0), write(0)], vec![ask(0), Act::Rest]]),
         ]
     }
 
@@ -179,6 +192,7 @@ mod seeded {
         a_merge_hides_others: "ORD-3";
         a_reader_that_did_nothing_hides_others: "ORD-3";
         a_writer_that_did_nothing_hides_others: "ORD-3";
+        claims_never_end: "steps";
         give_up_forgets_the_reader: "ORD-3";
         give_up_forgets_the_writer: "ORD-3";
         writer_forgets_the_readers: "ORD-3";
