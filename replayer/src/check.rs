@@ -5,7 +5,7 @@
 
 use crate::{Cause, Divergence, Lane, Replayer, Report};
 use cantus_interp::Core;
-use cantus_traces::Position;
+use cantus_traces::{Event, Position};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Replayer {
@@ -32,23 +32,60 @@ impl Replayer {
             cause,
         });
     }
-}
 
-/// How likely a divergence is the first one, rather than what another one led to; less is likelier.
-fn remoteness(cause: &Cause) -> u8 {
-    match cause {
-        // Nobody else has a hand in which events a core consumes.
-        Cause::History { .. } => 0,
-        Cause::State { .. } | Cause::NotRecorded { .. } | Cause::NotAsked { .. } | Cause::End { .. } => 1,
-        // Some other core has not done what it should have.
-        Cause::NeverCame { .. } | Cause::Stuck | Cause::Memory { .. } => 2,
+    /// Whether some core has left the trace.
+    pub fn has_diverged(&self) -> bool {
+        self.diverged.load(Relaxed)
     }
 }
 
-/// The divergence that explains the others: of those that are not what another core led to, the one that was noticed
-/// at the smallest position.
+impl Lane {
+    /// Whether the core's events are not those that were recorded. Their digests tell without executing anything: what the
+    /// core has not consumed is hashed here, up to the first digest that differs. A core that has noticed nothing diverges
+    /// where it waits in vain, or at that digest.
+    pub(crate) fn find_altered(&mut self, core: &Core) -> bool {
+        while !self.is_altered {
+            match &self.next {
+                None => return false,
+                Some((position, Event::Digest { history, .. })) => {
+                    let (position, expected, came) = (*position, *history, self.history.digest());
+                    if expected == came {
+                        self.advance();
+                        continue;
+                    }
+                    let (position, pc, cause) = match self.waits_for {
+                        Some(_) => (Position(core.position), Some(core.hart.pc), Cause::Stuck),
+                        None => (position, None, Cause::History { expected, came }),
+                    };
+                    let agreed = Position(self.agreed);
+                    let divergence = Divergence { core: self.id, position, pc, agreed, cause };
+                    self.divergence.get_or_insert(divergence);
+                    self.is_altered = true;
+                }
+                Some(_) => {
+                    self.consume();
+                }
+            }
+        }
+        true
+    }
+}
+
+/// The divergence that explains the others: one of a core whose events were altered; else one that a core came to by
+/// itself, rather than by waiting for another one; of these the one at the lowest position.
 pub fn first_divergence(reports: &[Report]) -> Option<&Divergence> {
-    let rank =
-        |divergence: &&Divergence| (remoteness(&divergence.cause), divergence.position, divergence.core);
-    reports.iter().filter_map(|report| report.divergence.as_ref()).min_by_key(rank)
+    let rank = |(report, divergence): &(&Report, &Divergence)| {
+        let waited = match divergence.cause {
+            Cause::NeverCame { .. } | Cause::Stuck => true,
+            Cause::State { .. }
+            | Cause::History { .. }
+            | Cause::NotRecorded { .. }
+            | Cause::NotAsked { .. }
+            | Cause::Memory { .. }
+            | Cause::End { .. } => false,
+        };
+        (!report.is_altered, waited, divergence.position, divergence.core)
+    };
+    let diverged = reports.iter().filter_map(|report| Some((report, report.divergence.as_ref()?)));
+    diverged.min_by_key(rank).map(|(_, divergence)| divergence)
 }

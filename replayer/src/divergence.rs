@@ -110,14 +110,11 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} diverged at position {} (pc {:#x}; everything agreed up to position {}): {}",
-            self.core,
-            self.position,
-            self.pc.unwrap_or_default(),
-            self.agreed,
-            self.cause
-        )
+        let Self { core, position, pc, agreed, cause } = self;
+        write!(f, "{core} diverged at position {position} (")?;
+        if let Some(pc) = pc {
+            write!(f, "pc {pc:#x}; ")?;
+        }
+        write!(f, "everything agreed up to position {agreed}): {cause}")
     }
 }

@@ -66,6 +66,8 @@ pub struct Lane {
     /// The cut that the core has come to last.
     cut: Option<u32>,
     divergence: Option<Divergence>,
+    /// A digest has shown that the events are not those that were recorded.
+    is_altered: bool,
     error: Option<TraceError>,
     scratch: Vec<u8>,
 }
@@ -81,6 +83,8 @@ pub struct Report {
     pub agreed: Position,
     /// Whether the whole part was replayed.
     pub is_complete: bool,
+    /// Whether the core's events are not those that were recorded. Looked for only where the replay was not the run.
+    pub is_altered: bool,
 }
 
 impl Replayer {
@@ -112,6 +116,7 @@ impl Replayer {
                 waits_for: None,
                 cut: None,
                 divergence: None,
+                is_altered: false,
                 error: None,
                 scratch: Vec::new(),
             })
@@ -145,10 +150,18 @@ impl Lane {
         Some((position, event))
     }
 
-    /// How the replay of this core went; `core` is as it ended.
-    pub fn report(self, core: &Core) -> Report {
+    /// How the replay of this core went; `core` is as it ended. `left` says whether some core has left the trace: then the
+    /// events that this one has not come to are looked at, too, since what led the other astray may be among them.
+    pub fn report(mut self, core: &Core, left: bool) -> Report {
         let is_complete = self.is_whole && core.position == self.end && self.next.is_none();
-        Report { divergence: self.divergence, error: self.error, agreed: Position(self.agreed), is_complete }
+        let is_altered = left && self.find_altered(core);
+        Report {
+            divergence: self.divergence,
+            error: self.error,
+            agreed: Position(self.agreed),
+            is_complete,
+            is_altered,
+        }
     }
 }
 

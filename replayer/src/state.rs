@@ -17,6 +17,7 @@ impl Replayer {
             }
             return;
         }
+        lane.is_altered |= history != recorded.1;
         let cause = if history != recorded.1 {
             Cause::History { expected: recorded.1, came: history }
         } else {

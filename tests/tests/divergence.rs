@@ -1,7 +1,7 @@
 //! That the check can fail: traces that were changed since they were recorded, each of which must be caught, on the right
 //! core, at a position not later than the next digest (CHK-1, CHK-2).
 
-use cantus::{Cause, Divergence, Guest, Narrowed, Options, Policy, ReplayOptions, Verdict};
+use cantus::{Cause, Divergence, Guest, Input, Narrowed, Options, Policy, ReplayOptions, Verdict};
 use cantus_guests::Catalogue;
 use cantus_traces::{CoreId, Event, Header, Image, Position, Trace, TraceWriter, WriterOptions, rewrite};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,12 @@ fn elf(name: &str) -> Vec<u8> {
     std::fs::read(catalogue.guest(name).expect("in the catalogue").correct().elf()).unwrap()
 }
 
+/// What is typed at a guest.
+fn input(name: &str) -> Input {
+    let catalogue = Catalogue::load();
+    Input::Bytes(catalogue.guest(name).expect("in the catalogue").input.clone().into_bytes())
+}
+
 /// A recording of a guest on two workers, and its events.
 fn recording(name: &str, cores: usize, folder: &TempDir) -> (Trace, Streams) {
     let path = folder.path().join("original.cantus");
@@ -25,6 +31,7 @@ fn recording(name: &str, cores: usize, folder: &TempDir) -> (Trace, Streams) {
         workers: 2,
         policy: Policy::Random { slice_max: 500 },
         digest_interval: INTERVAL,
+        input: input(name),
         ..Options::default()
     };
     cantus::record(&Guest::new(name, elf(name)), &options, &path, false).unwrap();
@@ -181,4 +188,36 @@ fn chk_2_an_edge_to_a_step_that_never_comes_is_named() {
     let (divergence, _) = caught(&changed(&trace, &altered, &folder));
     assert!(matches!(divergence.cause, Cause::NeverCame { .. } | Cause::Stuck), "{divergence}");
     assert!(divergence.to_string().contains("everything agreed up to"), "{divergence}");
+}
+
+/// Drops events of a kind, one at a time.
+fn every_dropped_one_is_caught(name: &str, cores: usize, kind: impl Fn(&Event) -> bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording(name, cores, &folder);
+    for (core, index) in some(&all(&streams, kind), 12) {
+        let mut without = streams.clone();
+        let (position, _) = without[core].remove(index);
+        let path = changed(&trace, &without, &folder);
+        let verdict = cantus::replay(&path, &ReplayOptions::default()).unwrap().verdict;
+        let Verdict::Diverged(divergence) = verdict else {
+            panic!("CHK-1: {name}, core {core}, position {position}: {verdict:?}");
+        };
+        assert_placed(&divergence, core, position, &streams);
+    }
+}
+
+#[test]
+fn chk_2_whoever_lacks_an_order_edge_is_named_and_not_who_was_led_astray() {
+    for (name, cores) in [("contended_lock", 4), ("paging", 3), ("peterson", 2), ("code_patch", 3)] {
+        every_dropped_one_is_caught(name, cores, |event| matches!(event, Event::Order { .. }));
+    }
+}
+
+#[test]
+fn chk_2_whoever_lacks_an_input_is_named_and_not_who_was_led_astray() {
+    every_dropped_one_is_caught("timer", 3, |event| matches!(event, Event::Clock(_)));
+    every_dropped_one_is_caught("timer", 3, |event| matches!(event, Event::Lines(_)));
+    every_dropped_one_is_caught("ipi_ping_pong", 2, |event| matches!(event, Event::Lines(_)));
+    every_dropped_one_is_caught("lrsc_counter", 4, |event| matches!(event, Event::ConditionalFailed));
+    every_dropped_one_is_caught("echo", 1, |event| matches!(event, Event::Input { .. }));
 }

@@ -160,8 +160,9 @@ impl Done {
             None
         };
         let mut differing = boundary.differing_cuts();
+        let left = boundary.has_diverged() || stuck.is_some();
         let reports: Vec<Report> =
-            cores.into_iter().map(|finished| finished.lane.report(&finished.core)).collect();
+            cores.into_iter().map(|finished| finished.lane.report(&finished.core, left)).collect();
         let agreed = reports.iter().map(|report| report.agreed).collect();
         let footer = opened.trace.footer().cloned();
         let verdict = if let Some(divergence) = first_divergence(&reports) {

@@ -114,7 +114,9 @@ impl Report {
                     "million_steps": spread(m.million_steps),
                     "free_seconds": spread(m.free_seconds),
                     "record_per_free": spread(m.record),
+                    "record_per_free_cpu": spread(m.record_cpu),
                     "replay_per_record": spread(m.replay),
+                    "replay_per_record_cpu": spread(m.replay_cpu),
                     "bytes_per_thousand_instructions": spread(m.bytes),
                 })
             })
@@ -150,27 +152,38 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} host CPUs; medians of {} runs, in brackets the smallest and the largest\n",
+            "{} host CPUs; medians of {} runs, in brackets the smallest and the largest; CPU is the same ratio in processor \
+             time\n",
             host_cpus(),
             self.runs
         )?;
         if !self.measured.is_empty() {
             writeln!(
                 f,
-                "{:<18} {:>5} {:>8} {:>7}   {:<22} {:<22} {:>12}",
-                "pattern", "cores", "M instr", "free s", "record / free", "replay / record", "B / 1k instr"
+                "{:<18} {:>5} {:>8} {:>7}   {:<22} {:<7} {:<22} {:<7} {:>8}",
+                "pattern",
+                "cores",
+                "M instr",
+                "free s",
+                "record / free",
+                "CPU",
+                "replay / record",
+                "CPU",
+                "B / 1k"
             )?;
         }
         for m in &self.measured {
             writeln!(
                 f,
-                "{:<18} {:>5} {:>8.1} {:>7.2}   {:<22} {:<22} {:>12.3}",
+                "{:<18} {:>5} {:>8.1} {:>7.2}   {:<22} {:<7.3} {:<22} {:<7.3} {:>8.3}",
                 m.pattern.name,
                 m.cores,
                 m.million_steps.median,
                 m.free_seconds.median,
                 ratio_text(m.record),
+                m.record_cpu.median,
                 ratio_text(m.replay),
+                m.replay_cpu.median,
                 m.bytes.median,
             )?;
         }
@@ -208,7 +221,9 @@ mod tests {
             million_steps: spread(50.0),
             free_seconds: spread(0.5),
             record: spread(record),
+            record_cpu: spread(record),
             replay: spread(0.9),
+            replay_cpu: spread(0.9),
             bytes: spread(0.5),
         }
     }
