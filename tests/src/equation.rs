@@ -24,6 +24,8 @@ pub struct Schedule {
     pub replay_workers: usize,
     /// Every how many of its steps a core's digest is taken.
     pub digest_interval: u64,
+    /// Every how many steps of all cores memory's digest is taken.
+    pub cut_interval: u64,
     /// Bytes that come in at the console.
     pub input: Vec<u8>,
 }
@@ -47,6 +49,7 @@ impl Schedule {
             record_workers,
             replay_workers: (record_workers + random.between(0, 2) as usize) % 4 + 1,
             digest_interval: *random.pick(&[100, 1_000, 1_000, 10_000]),
+            cut_interval: *random.pick(&[0, 0, 0, 300, 5_000]),
             input: (0..random.below(8)).map(|_| random.bits() as u8).collect(),
         }
     }
@@ -84,6 +87,7 @@ pub fn guest(program: &Program, schedule: &Schedule) -> (Guest, Options) {
         seed: schedule.seed,
         steps_max: Some(STEPS_MAX),
         digest_interval: schedule.digest_interval,
+        cut_interval: schedule.cut_interval,
         input: if program.external { Input::Bytes(schedule.input.clone()) } else { Input::Nothing },
         ..Options::default()
     };

@@ -3,6 +3,8 @@
 
 use cantus::{Cause, Divergence, Guest, Input, Narrowed, Options, Policy, ReplayOptions, Verdict};
 use cantus_guests::Catalogue;
+use cantus_tests::equation::{Schedule, guest};
+use cantus_tests::generator::{Program, Size};
 use cantus_traces::{CoreId, Event, Header, Image, Position, Trace, TraceWriter, WriterOptions, rewrite};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -43,6 +45,25 @@ fn recording(name: &str, cores: usize, folder: &TempDir) -> (Trace, Streams) {
 fn changed(trace: &Trace, streams: &Streams, folder: &TempDir) -> PathBuf {
     let path = folder.path().join("changed.cantus");
     rewrite(trace, &path, streams, WriterOptions { force: true, ..WriterOptions::default() }).unwrap();
+    path
+}
+
+/// The same trace of another program.
+fn with_program(trace: &Trace, streams: &Streams, program: &[u8], folder: &TempDir) -> PathBuf {
+    let header = Header {
+        images: vec![Image::stored("other", cantus_traces::ImageRole::Program, program)],
+        ..trace.header().clone()
+    };
+    let path = folder.path().join("other-guest.cantus");
+    let (writer, lanes) = TraceWriter::create(&path, &header, &[program], WriterOptions::default()).unwrap();
+    let footer = trace.footer().unwrap().clone();
+    for (mut lane, events) in lanes.into_iter().zip(streams) {
+        events.iter().for_each(|(position, event)| lane.append(*position, event));
+        let core = lane.core();
+        lane.close(footer.cores[core.index()].position);
+    }
+    trace.machine_digests().unwrap().iter().for_each(|digest| writer.machine_digest(digest));
+    writer.finish(footer).unwrap();
     path
 }
 
@@ -153,19 +174,7 @@ fn chk_1_an_altered_byte_of_the_guest_is_caught() {
     let add_one = [0x85, 0x07];
     let at = program.windows(2).position(|bytes| bytes == add_one).expect("c.addi a5,1");
     program[at] = 0x89;
-    let header = Header {
-        images: vec![Image::stored("lost_update", cantus_traces::ImageRole::Program, &program)],
-        ..trace.header().clone()
-    };
-    let path = folder.path().join("other-guest.cantus");
-    let (writer, lanes) = TraceWriter::create(&path, &header, &[&program], WriterOptions::default()).unwrap();
-    let footer = trace.footer().unwrap().clone();
-    for (mut lane, events) in lanes.into_iter().zip(&streams) {
-        events.iter().for_each(|(position, event)| lane.append(*position, event));
-        let core = lane.core();
-        lane.close(footer.cores[core.index()].position);
-    }
-    writer.finish(footer).unwrap();
+    let path = with_program(&trace, &streams, &program, &folder);
     let (divergence, _) = caught(&path);
     // Whichever core adds first: its digests agree up to there, and not in the interval after it.
     let digests =
@@ -220,4 +229,22 @@ fn chk_2_whoever_lacks_an_input_is_named_and_not_who_was_led_astray() {
     every_dropped_one_is_caught("ipi_ping_pong", 2, |event| matches!(event, Event::Lines(_)));
     every_dropped_one_is_caught("lrsc_counter", 4, |event| matches!(event, Event::ConditionalFailed));
     every_dropped_one_is_caught("echo", 1, |event| matches!(event, Event::Input { .. }));
+}
+
+#[test]
+fn chk_1_a_byte_that_no_core_reads_is_caught_at_the_first_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("original.cantus");
+    let program = Program::random(3, Size::default());
+    let (_, options) = guest(&program, &Schedule::random(3));
+    let mut elf = program.elf();
+    let options = Options { cut_interval: 500, ..options };
+    cantus::record(&Guest::new("generated", elf.clone()), &options, &path, false).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    assert!(trace.machine_digests().unwrap().len() > 1);
+    // Between the last page of data and the code.
+    let behind_headers = 64 + 56;
+    elf[behind_headers + 31 * 4096 + 5] ^= 1;
+    let (divergence, _) = caught(&with_program(&trace, &trace.read_all().unwrap(), &elf, &folder));
+    assert_eq!(divergence.cause, Cause::Memory { cut: Some(0) }, "{divergence}");
 }

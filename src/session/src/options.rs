@@ -27,6 +27,9 @@ pub struct Options {
     pub steps_max: Option<u64>,
     /// Every how many of its steps a core's digest is recorded. One million by default; 0 means at the end only.
     pub digest_interval: u64,
+    /// Every how many steps of all cores together they are stopped, and memory's digest is recorded. 200 million by
+    /// default; 0 means at the end only.
+    pub cut_interval: u64,
     /// Whether the trace holds the guest's bytes. It does by default.
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
@@ -55,6 +58,7 @@ impl Default for Options {
             choices_max: u64::MAX,
             steps_max: None,
             digest_interval: 1_000_000,
+            cut_interval: 200_000_000,
             embed_images: true,
             signature_granularity: None,
             output: Output::Nowhere,

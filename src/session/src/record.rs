@@ -28,9 +28,6 @@ pub struct Recorded {
     pub totals: Totals,
 }
 
-/// Every how many steps of all cores together memory's digest is taken.
-const CUT_INTERVAL: u64 = 200_000_000;
-
 /// Runs a guest until it ends and records it to `path`, where no file may be yet unless `force` is set.
 ///
 /// # Errors
@@ -53,7 +50,7 @@ pub fn record(
         pages: setup.machine.ram().pages(),
         safepoints: setup.safepoints.clone(),
         digest_interval: options.digest_interval,
-        cut_interval: CUT_INTERVAL,
+        cut_interval: options.cut_interval,
         writer: writer.clone(),
         memory: setup.memory_digest(),
     };
