@@ -247,4 +247,7 @@ fn chk_1_a_byte_that_no_core_reads_is_caught_at_the_first_cut() {
     elf[behind_headers + 31 * 4096 + 5] ^= 1;
     let (divergence, _) = caught(&with_program(&trace, &trace.read_all().unwrap(), &elf, &folder));
     assert_eq!(divergence.cause, Cause::Memory { cut: Some(0) }, "{divergence}");
+    let first = &trace.machine_digests().unwrap()[0];
+    assert_eq!(divergence.position, first.positions[divergence.core.index()], "CHK-2: {divergence}");
+    assert_eq!(divergence.agreed, Position(0), "CHK-2: {divergence}");
 }

@@ -159,7 +159,7 @@ impl Done {
         } else {
             None
         };
-        let mut differing = boundary.differing_cuts();
+        let differing = boundary.differing_cuts();
         let left = boundary.has_diverged() || stuck.is_some();
         let reports: Vec<Report> =
             cores.into_iter().map(|finished| finished.lane.report(&finished.core, left)).collect();
@@ -171,14 +171,14 @@ impl Done {
             Verdict::Diverged(divergence)
         } else if outcome == Outcome::Interrupted {
             Verdict::Interrupted
-        } else if let Some(cut) = differing.pop() {
-            Verdict::Diverged(memory_divergence(&reports, Some(cut)))
+        } else if let Some(&cut) = differing.first() {
+            Verdict::Diverged(memory_divergence(&reports, &opened.trace, Some(cut)))
         } else if let Some(error) = reports.iter().find_map(|report| report.error.as_ref()) {
             Verdict::IdenticalSoFar(error.to_string())
         } else if reports.iter().all(|report| report.is_complete) {
             match &footer {
                 Some(footer) if footer.memory != (self.setup.memory_digest())() => {
-                    Verdict::Diverged(memory_divergence(&reports, None))
+                    Verdict::Diverged(memory_divergence(&reports, &opened.trace, None))
                 }
                 _ => Verdict::Identical,
             }
@@ -189,14 +189,20 @@ impl Done {
     }
 }
 
-/// Memory differs, and no core has noticed.
-fn memory_divergence(reports: &[Report], cut: Option<u32>) -> Divergence {
+/// Memory differs at a cut, or at the end, and no core has noticed; at the cut before it did not.
+fn memory_divergence(reports: &[Report], trace: &Trace, cut: Option<u32>) -> Divergence {
     let (core, report) = reports.iter().enumerate().min_by_key(|(_, report)| report.agreed).expect("a core");
+    let cuts = trace.machine_digests().unwrap_or_default();
+    let at = |number: u32| cuts.iter().find(|cut| cut.cut == number).map(|cut| cut.positions[core]);
+    let (position, before) = match cut {
+        Some(cut) => (at(cut), cut.checked_sub(1)),
+        None => (None, cuts.last().map(|cut| cut.cut)),
+    };
     Divergence {
         core: CoreId(core as u8),
-        position: report.agreed,
+        position: position.unwrap_or(report.agreed),
         pc: None,
-        agreed: report.agreed,
+        agreed: before.and_then(at).unwrap_or_default(),
         cause: Cause::Memory { cut },
     }
 }
