@@ -128,7 +128,7 @@ impl Assembler {
         self.word(0);
     }
 
-    /// Branches where `rs1` is zero, or is not (`code` is `beq` or `bne`).
+    /// Branches on two registers.
     pub fn branch(&mut self, code: Opcode, rs1: u8, rs2: u8, to: Label) {
         self.jump(s(code, rs2, rs1, 0), to);
     }
@@ -163,6 +163,21 @@ impl Assembler {
         if low != 0 {
             self.op(i(Addi, rd, rd, low));
         }
+    }
+
+    /// Writes the bytes from where the first register points to where the second does to the 16550 at `uart`, waiting for
+    /// it to take each. Changes the first register and the last two.
+    pub fn print(&mut self, uart: u64, [from, to, byte, port]: [u8; 4]) {
+        use Opcode::*;
+        self.number(port, uart);
+        let wait = self.mark();
+        self.op(i(Lbu, byte, port, 5));
+        self.op(i(Andi, byte, byte, 0x20));
+        self.branch(Beq, byte, 0, wait);
+        self.op(i(Lbu, byte, from, 0));
+        self.op(s(Sb, byte, port, 0));
+        self.op(i(Addi, from, from, 1));
+        self.branch(Bltu, from, to, wait);
     }
 
     /// The bytes.

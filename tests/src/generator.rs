@@ -60,12 +60,20 @@ pub struct Program {
     pub external: bool,
     /// What memory and registers begin with.
     pub contents: u64,
+    /// Whether memory is written to the console at the end, as it is: [`layout::PRINTED`].
+    pub prints: bool,
 }
 
 impl Program {
     /// The program of a seed.
     pub fn random(seed: u64, size: Size) -> Self {
         random_statement::program(&mut Random::new(seed), size)
+    }
+
+    /// A program of one core, the same for every machine that is as the manual says: without clocks and interrupts, with
+    /// a fence wherever one is needed, without what the manual leaves open. It prints its memory.
+    pub fn portable(seed: u64, statements_max: u64) -> Self {
+        random_statement::portable(&mut Random::new(seed), statements_max)
     }
 
     /// The program as an ELF file.

@@ -301,10 +301,11 @@ impl Chooser {
             self.push(code, op);
             return;
         }
-        // Through another register; atomics are aligned, since QEMU calls others loads that are not (`mcause` 4, not 6).
+        // Through another register; aligned but for a few, and but for `sc`, whose alignment QEMU does not check.
         let width = op.code.width().map_or(1, |width| width.bytes() as i32);
         let at = (self.random.below(4000) as i32 - 2000) / width * width;
-        let at = if narrow && self.random.one_in(4) { at + 1 } else { at };
+        let conditional = matches!(op.code.class(), Class::StoreConditional(_));
+        let at = if !conditional && self.random.one_in(12) { at + 1 } else { at };
         op.rs1 = *self.random.pick(&[SP, 8, 9, 15, 31]);
         code.push(bits(i(Addi, op.rs1, GP, at)));
         op.imm = if narrow { self.random.below(8) as i32 * width } else { 0 };
@@ -347,7 +348,14 @@ impl WritesFloat for Opcode {
 /// The image of these streams.
 pub fn image(streams: &[Stream], seed: u64) -> Vec<u8> {
     let mut code = Assembler::new(BASE, false);
-    let [handler, saved, scratch, results, end] = [(); 5].map(|()| code.label());
+    let [handler, saved, scratch, results, end, first] = [(); 6].map(|()| code.label());
+    // One hart is enough.
+    code.op(csr(Csrrs, T[0], 0xf14, ZERO));
+    code.branch(Beq, T[0], ZERO, first);
+    let asleep = code.mark();
+    code.op(Op::of(Wfi));
+    code.jump(Op::of(Jal), asleep);
+    code.place(first);
     code.address(T[0], handler);
     code.op(csr(Csrrw, ZERO, 0x305, T[0]));
     code.address(T[0], saved);
@@ -489,21 +497,11 @@ fn trap_handler(code: &mut Assembler, handler: Label) {
 
 /// Writes both ranges to the console, and stops the machine.
 fn print(code: &mut Assembler, scratch: Label, scratch_size: usize, results: Label, results_size: usize) {
-    code.number(T[3], UART);
     for (from, size) in [(results, results_size), (scratch, scratch_size)] {
         code.address(T[0], from);
         code.number(T[1], size as u64);
         code.op(r(Add, T[1], T[1], T[0]));
-        let top = code.mark();
-        // Until the transmitter is empty.
-        let wait = code.mark();
-        code.op(i(Lbu, T[2], T[3], 5));
-        code.op(i(Andi, T[2], T[2], 0x20));
-        code.branch(Beq, T[2], ZERO, wait);
-        code.op(i(Lbu, T[2], T[0], 0));
-        code.op(s(Sb, T[2], T[3], 0));
-        code.op(i(Addi, T[0], T[0], 1));
-        code.branch(Bltu, T[0], T[1], top);
+        code.print(UART, [T[0], T[1], T[2], T[3]]);
     }
     code.number(T[0], FINISHER);
     code.number(T[1], 0x5555);

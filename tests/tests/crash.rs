@@ -26,7 +26,14 @@ fn program(times: u16) -> Guest {
     let inner = Statement::Repeat { times, body };
     let core = vec![Statement::Repeat { times, body: vec![inner] }];
     let cores = vec![core; 3];
-    let program = Program { cores, paging: Paging::Bare, compressed: true, external: false, contents: 1 };
+    let program = Program {
+        cores,
+        paging: Paging::Bare,
+        compressed: true,
+        external: false,
+        contents: 1,
+        prints: false,
+    };
     Guest::new("crash", program.elf())
 }
 

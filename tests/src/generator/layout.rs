@@ -40,6 +40,9 @@ pub const PRIVATE: u64 = page(14);
 /// The cores' code.
 pub const CODE: u64 = page(32);
 
+/// What a program prints: page tables, shared data, results, the page of core 0.
+pub const PRINTED: std::ops::Range<u64> = page(3)..page(15);
+
 /// The window's virtual address.
 pub const WINDOW: u64 = 0x4000_0000;
 /// Pages of the window that map data. The two behind them map the pages of functions.

@@ -45,13 +45,23 @@ struct Style {
     interrupts: bool,
     /// The longest loop.
     times_max: u64,
+    /// Whether only that is done on whose outcome every machine agrees.
+    portable: bool,
 }
 
 pub(super) fn program(random: &mut Random, size: Size) -> Program {
-    let paging = *random.pick(&[Paging::Bare, Paging::Sv39, Paging::Sv39, Paging::Sv48]);
     // As often few cores as many.
     let cores =
         if random.one_in(2) { random.between(2, 4) } else { random.between(2, size.cores_max.max(2)) };
+    of_cores(random, cores, size.statements_max, false)
+}
+
+pub(super) fn portable(random: &mut Random, statements_max: u64) -> Program {
+    of_cores(random, 1, statements_max, true)
+}
+
+fn of_cores(random: &mut Random, cores: u64, statements_max: u64, portable: bool) -> Program {
+    let paging = *random.pick(&[Paging::Bare, Paging::Sv39, Paging::Sv39, Paging::Sv48]);
     let spots = *random.pick(&[1, 2, 3, 3, 5, 12]);
     let style = Style {
         paging,
@@ -60,22 +70,24 @@ pub(super) fn program(random: &mut Random, size: Size) -> Program {
         private_one_in: random.between(2, 12),
         maps: paging != Paging::Bare && random.one_in(2),
         patches: random.one_in(2),
-        interrupts: random.one_in(2),
+        interrupts: random.one_in(2) && !portable,
         times_max: *random.pick(&[4, 16, 16, 64, 150]),
+        portable,
     };
     let cores = (0..cores)
         .map(|_| {
-            let statements = random.between(1, size.statements_max);
+            let statements = random.between(1, statements_max);
             let mut left = statements * 3;
-            (0..statements).map(|_| style.statement(random, 0, &mut left)).collect()
+            (0..statements).flat_map(|_| style.statements(random, 0, &mut left)).collect()
         })
         .collect();
     Program {
         cores,
         paging,
         compressed: random.one_in(2),
-        external: random.one_in(4),
+        external: random.one_in(4) && !portable,
         contents: random.bits(),
+        prints: portable,
     }
 }
 
@@ -129,7 +141,40 @@ impl Style {
     }
 
     fn body(&self, random: &mut Random, depth: usize, left: &mut u64) -> Vec<Statement> {
-        (0..random.between(1, 4)).map(|_| self.statement(random, depth, left)).collect()
+        (0..random.between(1, 4)).flat_map(|_| self.statements(random, depth, left)).collect()
+    }
+
+    /// A statement. Where machines are to agree, with the fences that it needs, or none if they may differ all the same.
+    fn statements(&self, random: &mut Random, depth: usize, left: &mut u64) -> Vec<Statement> {
+        let mut statement = self.statement(random, depth, left);
+        if !self.portable {
+            return vec![statement];
+        }
+        if let Statement::Map { window, .. } = statement {
+            let window = random.one_in(2).then_some(window);
+            return vec![statement, Statement::FenceVma { window }];
+        }
+        if let Statement::Patch { fence, .. } = &mut statement {
+            *fence = true;
+        }
+        if let Statement::Reserve { between, place, .. } = &mut statement {
+            *between = None;
+            // QEMU does not check the alignment of `lr`, and a store-conditional that fails may fault or not.
+            let (Place::Shared { offset, .. } | Place::Private(offset) | Place::Window { offset, .. }) =
+                *place;
+            *place = Place::Shared { offset: offset & !7, stride: 0 };
+        }
+        let open = matches!(
+            statement,
+            Statement::Count { .. }
+                | Statement::Device { .. }
+                | Statement::SetDevice { .. }
+                | Statement::Print { .. }
+                | Statement::PatchSelf { .. }
+                // Whose `mtval` may be zero.
+                | Statement::Trap { kind: 1 }
+        );
+        if open { Vec::new() } else { vec![statement] }
     }
 
     fn statement(&self, random: &mut Random, depth: usize, left: &mut u64) -> Statement {

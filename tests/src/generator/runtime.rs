@@ -65,7 +65,7 @@ pub(super) fn image(program: &Program) -> Vec<u8> {
             code.align(4);
             let start = code.here();
             Emitter { code: &mut code, paging: program.paging, depth: 0 }.body(statements);
-            end(&mut code, program.cores.len() as u64);
+            end(&mut code, program);
             start
         })
         .collect();
@@ -119,12 +119,25 @@ fn boot(program: &Program, bodies: &[u64], random: &mut Random) -> Vec<u8> {
         code.op(csr(Csrrw, ZERO, number, T[0]));
     };
     code.op(csr(Csrrs, TP, number::MHARTID, ZERO));
+    // A machine may have more harts than the program.
+    let one_of_ours = code.label();
+    code.number(T[0], program.cores.len() as u64);
+    code.branch(Bltu, TP, T[0], one_of_ours);
+    let asleep = code.mark();
+    code.op(Op::of(Wfi));
+    code.jump(Op::of(Jal), asleep);
+    code.place(one_of_ours);
     code.address(T[0], handler);
     code.op(csr(Csrrw, ZERO, number::MTVEC, T[0]));
     // Everything is permitted to S-mode.
     set(&mut code, number::PMPADDR0, u64::MAX >> 10);
     set(&mut code, number::PMPCFG0, 0x1f);
     set(&mut code, number::MCOUNTEREN, 7);
+    // Before its first setting, the timer may be at any time.
+    code.number(T[0], layout::MTIMECMP);
+    code.op(r(Sh3add, T[0], TP, T[0]));
+    code.op(i(Addi, T[1], ZERO, -1));
+    code.op(s(Sd, T[1], T[0], 0));
     // Software, timer and external interrupts of the machine.
     set(&mut code, number::MIE, 1 << 3 | 1 << 7 | 1 << 11);
     // MPP, FS initial, MPIE.
@@ -288,7 +301,7 @@ fn own_timer(code: &mut Assembler, register: u8) {
 }
 
 /// Stores what has accumulated; the last core to come here stops the machine.
-fn end(code: &mut Assembler, cores: u64) {
+fn end(code: &mut Assembler, program: &Program) {
     code.number(T[6], layout::RESULTS);
     code.number(T[5], layout::RESULTS_SIZE);
     code.op(r(Mul, T[5], T[5], TP));
@@ -305,8 +318,13 @@ fn end(code: &mut Assembler, cores: u64) {
     code.number(T[0], layout::ARRIVED);
     code.op(i(Addi, T[1], ZERO, 1));
     code.op(r(AmoaddD, T[0], T[0], T[1]));
-    code.number(T[1], cores - 1);
+    code.number(T[1], program.cores.len() as u64 - 1);
     code.branch(Bne, T[0], T[1], stop);
+    if program.prints {
+        code.number(T[0], layout::PRINTED.start);
+        code.number(T[1], layout::PRINTED.end);
+        code.print(layout::UART, [T[0], T[1], T[2], T[3]]);
+    }
     code.number(T[0], layout::FINISHER);
     code.number(T[1], 0x5555);
     code.op(s(Sw, T[1], T[0], 0));
