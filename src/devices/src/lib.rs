@@ -21,5 +21,5 @@ pub mod uart;
 #[cfg(test)]
 mod testing;
 
-pub use device::{Device, Outcome, Outside, Refusal};
+pub use device::{Blocked, Device, Outcome, Outside, Refusal};
 pub use state::{StateError, StateReader};

@@ -5,6 +5,7 @@
 use crate::schedule::Schedule;
 use crate::scheduler::Scheduler;
 use crate::{Clock, Outcome};
+use cantus_traces::limits::INPUT_BYTES_MAX;
 use cantus_traces::{CoreId, DeviceId};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
@@ -21,6 +22,27 @@ pub trait Console: Send + Sync {
     fn write(&self, bytes: &[u8]);
 }
 
+/// The host as devices know it: what they ask in the middle of a step, and what they tell. Called from the workers'
+/// threads, with a device's lock held, so an answer should not be long in coming.
+pub trait Host: Send + Sync {
+    /// The answer to a device's question. The guest waits for it.
+    fn answer(&self, device: DeviceId, question: &[u8]) -> Vec<u8>;
+
+    /// A device tells the host something.
+    fn told(&self, device: DeviceId, message: &[u8]);
+}
+
+/// The host of a machine that has no device which needs one: it answers nothing to everything.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn answer(&self, _: DeviceId, _: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn told(&self, _: DeviceId, _: &[u8]) {}
+}
+
 /// Everything around the cores that changes by itself. Shared with the threads that feed it.
 pub struct Outside {
     pub(crate) clock: Clock,
@@ -33,6 +55,7 @@ pub struct Outside {
     stopped: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
+    host: Box<dyn Host>,
 }
 
 impl Outside {
@@ -42,6 +65,7 @@ impl Outside {
         schedule: Schedule,
         safepoints: Arc<Safepoints>,
         console: Box<dyn Console>,
+        host: Box<dyn Host>,
     ) -> Self {
         Self {
             clock,
@@ -54,6 +78,7 @@ impl Outside {
             stopped: AtomicBool::new(false),
             outcome: Mutex::default(),
             console,
+            host,
         }
     }
 
@@ -102,6 +127,11 @@ impl Outside {
         (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
     }
 
+    /// Puts an input back that could not be received yet: it is the next one again.
+    pub(crate) fn return_input(&self, device: DeviceId, bytes: Vec<u8>) {
+        self.inbox.lock().push_front((device, bytes));
+    }
+
     /// Asks a core to look at what is live, and wakes it up where it sleeps.
     fn call(&self, core: CoreId) {
         self.safepoints.raise(core);
@@ -134,6 +164,16 @@ impl Outside {
         let news = self.is_stopped() || input || self.lines(core) != seen;
         let deadline = || if seen & MTIP != 0 { u64::MAX } else { self.deadlines[core.index()].load(SeqCst) };
         (!news).then(deadline)
+    }
+
+    pub(crate) fn ask_host(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        let mut answer = self.host.answer(device, question);
+        answer.truncate(INPUT_BYTES_MAX);
+        answer
+    }
+
+    pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {
+        self.host.told(device, message);
     }
 
     pub(crate) fn output(&self, bytes: &[u8]) {

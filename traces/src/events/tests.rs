@@ -28,6 +28,8 @@ fn events_take_few_bytes() {
     let state = Digest([1; 16]);
     let history = Digest([2; 16]);
     let input = Event::Input { device: DeviceId(3), bytes: vec![b'x', b'y'] };
+    let answer = Event::Answer { device: DeviceId(9), bytes: vec![b'z'] };
+    let silence = Event::Answer { device: DeviceId(9), bytes: vec![] };
     let events = [
         (order(1005, 0, 100), vec![0x28, 100]),
         (order(1005, 2, 300), vec![0x01, 2, 0xac, 2]),
@@ -39,6 +41,8 @@ fn events_take_few_bytes() {
         ((Position(1507), Event::Clock(799)), vec![0xa4, 6, 1]),
         ((Position(1508), Event::ConditionalFailed), vec![0x0d]),
         ((Position(1509), input), vec![0x0e, 1, 3, 2, b'x', b'y']),
+        ((Position(1509), answer), vec![0x06, 4, 9, 1, b'z']),
+        ((Position(1509), silence), vec![0x06, 4, 9, 0]),
         ((Position(1510), Event::Cut { number: 7 }), vec![0x0e, 2, 7]),
         ((Position(1511), Event::Digest { state, history }), [&[0x0e, 0][..], &state.0, &history.0].concat()),
     ];
