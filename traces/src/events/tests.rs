@@ -102,7 +102,7 @@ fn rep_3_bytes_that_are_no_events_are_refused_with_a_reason() {
         count: 1,
         bytes: bytes.to_vec(),
     };
-    let cases: [(&[u8], &str); 16] = [
+    let cases: [(&[u8], &str); 18] = [
         (&[], "came the payload's end at 0"),
         (&[0x07], "came 7"),
         (&[0x56], "came 20"),
@@ -112,12 +112,14 @@ fn rep_3_bytes_that_are_no_events_are_refused_with_a_reason() {
         (&[0x01, 255, 0], "came core 255"),
         (&[0x01, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "came 18446744073709551615"),
         (&[0x02, 0xff, 0xff, 0xff, 0xff, 0x1f], "expected 32 bits of lines"),
-        (&[0x06, 4], "came 4"),
+        (&[0x06, 5], "came 5"),
         (&[0x06, 0, 1, 2, 3], "came the payload's end at 5"),
         (&[0x06, 1, 0, 0], "came 0"),
         (&[0x06, 1, 0, 0x81, 0x80, 0x80, 2], "came 4194305"),
         (&[0x06, 1, 0, 5, 1], "came the payload's end at 5"),
         (&[0x06, 2, 0xff, 0xff, 0xff, 0xff, 0x1f], "expected a cut of 32 bits"),
+        (&[0x06, 4, 0, 0x81, 0x80, 0x80, 2], "came 4194305"),
+        (&[0x06, 4, 0, 5, 1], "came the payload's end at 5"),
         (&[0x05, 0x05], "1 more bytes"),
     ];
     for (bytes, reason) in cases {
