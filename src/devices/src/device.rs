@@ -72,6 +72,9 @@ pub trait Outside {
     /// of a step has been granted, nothing in it is refused any more: a device may then change, write, ask and tell.
     fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
 
+    /// The same for [`Outside::memory_read`], without reading.
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
     /// Asks the host, and waits for its answer: a logged input. A device asks only when its step can no longer be
     /// refused, and never while it receives an input. The answer is not to be trusted.
     fn ask_host(&mut self, question: &[u8]) -> Vec<u8>;
@@ -107,6 +110,12 @@ pub trait Device: Send {
     fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) -> Result<(), Blocked> {
         let _ = (bytes, outside);
         Ok(())
+    }
+
+    /// Something about the device changes from outside that is not bytes for the guest, such as the size of a console's
+    /// window; each device says what it understands. Anything else is dropped.
+    fn control(&mut self, bytes: &[u8], outside: &mut dyn Outside) {
+        let _ = (bytes, outside);
     }
 
     /// How many bytes of input may be given now so that the device keeps no more waiting than it wants to.

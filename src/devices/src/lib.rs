@@ -16,7 +16,9 @@ pub mod clint;
 pub mod finisher;
 pub mod htif;
 pub mod plic;
+pub mod rtc;
 pub mod uart;
+pub mod virtio;
 
 #[cfg(test)]
 mod testing;

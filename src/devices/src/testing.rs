@@ -25,6 +25,8 @@ pub struct Bench {
     pub memory: Vec<u8>,
     /// How many more accesses to memory are granted before one is blocked.
     pub grants: u64,
+    /// What the host answers; where nothing is given, the question backwards.
+    pub answer: Option<Vec<u8>>,
     /// Whether `told` is kept: a hail of accesses would fill it.
     pub quiet: bool,
 }
@@ -34,7 +36,14 @@ pub const MEMORY: u64 = 0x8000_0000;
 
 impl Bench {
     pub fn new() -> Self {
-        Self { clock: 0, told: Vec::new(), memory: vec![0; 0x1_0000], grants: u64::MAX, quiet: false }
+        Self {
+            clock: 0,
+            told: Vec::new(),
+            memory: vec![0; 0x1_0000],
+            grants: u64::MAX,
+            answer: None,
+            quiet: false,
+        }
     }
 
     /// Everything told since the last call.
@@ -102,9 +111,15 @@ impl Outside for Bench {
         self.range(address, length.min(1 << 32) as usize).map(|_| ())
     }
 
-    /// The question backwards.
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.memory_reserve(address, length)
+    }
+
     fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
         self.tell(Told::Asked(question.to_vec()));
+        if let Some(answer) = &self.answer {
+            return answer.clone();
+        }
         question.iter().rev().copied().collect()
     }
 

@@ -75,6 +75,9 @@ pub trait BusContext {
     /// are not refused.
     fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
 
+    /// The same for [`BusContext::read_memory`].
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
     /// Asks the host, in the name of this step. A logged input, of at most [`INPUT_BYTES_MAX`] bytes (what is longer is
     /// cut). Not to be asked while a device receives an input.
     ///

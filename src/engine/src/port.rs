@@ -6,6 +6,7 @@ use cantus_interp::{Blocked, Core, Extent, Port, Refusal};
 use cantus_isa::{Gpa, Width, address::PAGE_SIZE};
 use cantus_memory::{LINE_SIZE, Ram, Right};
 use cantus_traces::{CoreId, DeviceId, Position};
+use std::sync::atomic::{Ordering::SeqCst, fence};
 
 /// One core's window on the world, while it runs.
 pub(crate) struct Window<'a, B: Boundary> {
@@ -178,6 +179,8 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     fn read_memory(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
         self.grants(address, into.len() as u64, Right::Read)?;
         if !into.is_empty() {
+            // Running free, a ring's index and what it announces are read while another core writes them, in this order.
+            fence(SeqCst);
             self.window.ram.read(address, into);
         }
         Ok(())
@@ -186,6 +189,7 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
         self.grants(address, from.len() as u64, Right::Write)?;
         if !from.is_empty() {
+            fence(SeqCst);
             self.window.ram.write(address, from);
             self.window.memory_written = true;
             self.committed = true;
@@ -195,6 +199,10 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
 
     fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
         self.grants(address, length, Right::Write)
+    }
+
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.grants(address, length, Right::Read)
     }
 
     fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {

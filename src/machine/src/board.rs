@@ -289,6 +289,10 @@ impl devices::Outside for Outside<'_> {
         self.context.reserve_memory(address, length).map_err(device_refusal)
     }
 
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), devices::Refusal> {
+        self.context.reserve_memory_read(address, length).map_err(device_refusal)
+    }
+
     fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
         self.context.ask_host(self.device, question)
     }

@@ -236,6 +236,10 @@ impl BusContext for Context {
         self.range(address, length.min(1 << 32) as usize).map(|_| ())
     }
 
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.reserve_memory(address, length)
+    }
+
     /// The question backwards.
     fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
         self.told.push(Told::Asked(device.0, question.to_vec()));

@@ -372,6 +372,9 @@ impl BusContext for Recorder<'_> {
     fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
         self.inner.reserve_memory(address, length)
     }
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.inner.reserve_memory_read(address, length)
+    }
     fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
         self.inner.ask_host(device, question)
     }
