@@ -2,6 +2,7 @@
 
 use crate::{Device, Outcome, Outside, Refusal, StateReader};
 use cantus_isa::{Gpa, Width};
+use std::collections::BTreeMap;
 
 pub const WIDTHS: [Width; 4] = [Width::Byte, Width::Half, Width::Word, Width::Double];
 
@@ -18,6 +19,24 @@ pub enum Told {
     Host(Vec<u8>),
 }
 
+/// What a step holds.
+#[derive(Default)]
+pub struct Step {
+    /// How many more grants it gets.
+    pub lines: u64,
+    /// Its rights by line.
+    held: BTreeMap<usize, u8>,
+}
+
+impl Step {
+    pub fn of_lines(lines: u64) -> Self {
+        Self { lines, held: BTreeMap::new() }
+    }
+}
+
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+
 /// An outside with a clock to set and 64 KiB of memory at `MEMORY`.
 pub struct Bench {
     pub clock: u64,
@@ -25,6 +44,10 @@ pub struct Bench {
     pub memory: Vec<u8>,
     /// How many more accesses to memory are granted before one is blocked.
     pub grants: u64,
+    /// Where given, grants are counted by lines instead: what a step has got it keeps, and new lines are so many more.
+    pub step: Option<Step>,
+    /// Bytes of memory that were read, written or reserved.
+    pub touched: u64,
     /// What the host answers; where nothing is given, the question backwards.
     pub answer: Option<Vec<u8>>,
     /// Whether `told` is kept: a hail of accesses would fill it.
@@ -41,6 +64,8 @@ impl Bench {
             told: Vec::new(),
             memory: vec![0; 0x1_0000],
             grants: u64::MAX,
+            step: None,
+            touched: 0,
             answer: None,
             quiet: false,
         }
@@ -57,10 +82,21 @@ impl Bench {
         }
     }
 
-    fn range(&mut self, address: Gpa, length: usize) -> Result<std::ops::Range<usize>, Refusal> {
+    fn range(&mut self, address: Gpa, length: usize, right: u8) -> Result<std::ops::Range<usize>, Refusal> {
         let start = usize::try_from(address.0.wrapping_sub(MEMORY)).map_err(|_| Refusal::Fault)?;
         let end = start.checked_add(length).filter(|&end| end <= self.memory.len()).ok_or(Refusal::Fault)?;
-        self.grants = self.grants.checked_sub(1).ok_or(Refusal::Blocked)?;
+        self.touched += 16 + length as u64;
+        match &mut self.step {
+            None => self.grants = self.grants.checked_sub(1).ok_or(Refusal::Blocked)?,
+            Some(step) => {
+                for line in start / 64..end.div_ceil(64) {
+                    if step.held.get(&line).is_none_or(|held| held & right != right) {
+                        step.lines = step.lines.checked_sub(1).ok_or(Refusal::Blocked)?;
+                        *step.held.entry(line).or_default() |= right;
+                    }
+                }
+            }
+        }
         Ok(start..end)
     }
 }
@@ -96,23 +132,23 @@ impl Outside for Bench {
     }
 
     fn memory_read(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
-        let range = self.range(address, into.len())?;
+        let range = self.range(address, into.len(), READ)?;
         into.copy_from_slice(&self.memory[range]);
         Ok(())
     }
 
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
-        let range = self.range(address, from.len())?;
+        let range = self.range(address, from.len(), READ | WRITE)?;
         self.memory[range].copy_from_slice(from);
         Ok(())
     }
 
     fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
-        self.range(address, length.min(1 << 32) as usize).map(|_| ())
+        self.range(address, length.min(1 << 32) as usize, READ | WRITE).map(|_| ())
     }
 
     fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
-        self.memory_reserve(address, length)
+        self.range(address, length.min(1 << 32) as usize, READ).map(|_| ())
     }
 
     fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
