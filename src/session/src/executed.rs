@@ -2,7 +2,7 @@
 
 use crate::replay::{Opened, ReplayOptions};
 use crate::watch::{Observer, Shown, Touch, Watch};
-use crate::{Guest, Interrupt};
+use crate::{Guest, GuestFile, Interrupt};
 use cantus_analyses::replays::{Access, AccessKind, Print, Replays, Step, Stretch, Trouble, Writer};
 use cantus_isa::riscv::{Class, Hart, decode, length};
 use cantus_isa::{Gpa, Gva, Width, address::PAGE_SIZE};
@@ -21,12 +21,12 @@ pub struct Executed {
 }
 
 impl Executed {
-    /// Opens the trace at `path`; `guest` is the guest's file, where the trace does not hold it.
+    /// Opens the trace at `path`; `files` are the files of the guest that it does not hold.
     ///
     /// # Errors
     /// Where the trace cannot be read, or is of a machine that this version does not have.
-    pub fn open(path: impl AsRef<Path>, guest: Option<&Guest>) -> Result<Self, crate::Error> {
-        let opened = Opened::new(path.as_ref(), guest)?;
+    pub fn open(path: impl AsRef<Path>, files: &[GuestFile]) -> Result<Self, crate::Error> {
+        let opened = Opened::new(path.as_ref(), files)?;
         Ok(Self { opened, workers: ReplayOptions::default().workers })
     }
 
