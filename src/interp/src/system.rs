@@ -59,7 +59,12 @@ impl<P: Port> Reach<'_, P> {
                 Change::Set => kept | operand,
                 Change::Clear => kept & !operand,
             };
-            if hart.csr_write(number, value, position).flush {
+            let effect = hart.csr_write(number, value, position);
+            if effect.timer {
+                self.port.set_timer(position, hart.timer_deadline());
+                self.context.exit = Some(Exit::Device);
+            }
+            if effect.flush {
                 self.core.tlb.flush();
             }
         }

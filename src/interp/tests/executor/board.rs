@@ -28,6 +28,7 @@ pub enum Question {
     Load(u64, Gpa, Width),
     Store(u64, Gpa, Width, u64),
     Clock(u64),
+    Timer(u64, u64),
     Conditional(u64, bool),
 }
 
@@ -91,6 +92,10 @@ impl<const ATOMICS: bool> Port for World<ATOMICS> {
     fn clock(&mut self, position: u64) -> u64 {
         self.asked.push(Question::Clock(position));
         1_000_000 + position
+    }
+
+    fn set_timer(&mut self, position: u64, ticks: u64) {
+        self.asked.push(Question::Timer(position, ticks));
     }
 
     fn conditional(&mut self, position: u64, intact: bool) -> bool {

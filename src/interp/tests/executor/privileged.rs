@@ -117,6 +117,33 @@ fn state_3_the_clock_is_asked_of_the_port() {
     assert!(!denied.world.asked.contains(&Question::Clock(0)));
 }
 
+/// The line follows the comparison, so the engine must hear of every other deadline before the next step.
+#[test]
+fn state_3_a_new_deadline_is_told_to_the_port() {
+    let mut board = board(
+        S,
+        "csrrw x0,stimecmp,x12
+        csrrw x0,stimecmp,x12
+        csrrsi x13,stimecmp,1
+        csrrw x0,sscratch,x12",
+    );
+    board.set_csr(MENVCFG, 1 << 63);
+    board.set_csr(MCOUNTEREN, 2);
+    board.core.hart.x[12] = 0x1230;
+    assert_eq!((board.run(10), board.core.position), (Exit::Device, 1));
+    assert_eq!((board.run(10), board.core.position), (Exit::Device, 3));
+    assert_eq!(board.run(4), Exit::Until);
+    assert_eq!((board.x(13), board.csr(STIMECMP)), (0x1230, 0x1231));
+    let told: Vec<_> =
+        board.world.asked.iter().filter(|asked| matches!(asked, Question::Timer(..))).collect();
+    assert_eq!(told, [&Question::Timer(0, 0x1230), &Question::Timer(2, 0x1231)]);
+    // Not where it is not given down.
+    board.set_csr(MCOUNTEREN, 0);
+    board.core.hart.pc = BASE;
+    board.run(5);
+    assert_eq!(board.csr(MCAUSE), 2);
+}
+
 /// Entry 0 is the case; the last entry, by [`board`], is open.
 #[test]
 #[allow(clippy::type_complexity, reason = "a table")]

@@ -7,8 +7,8 @@
 use super::csr::{Denied, mstatus::*};
 use super::hart::{Hart, Privilege};
 
-/// The lines that may come from outside: MSIP, MTIP, MEIP, SEIP.
-pub const LINES: u32 = 1 << 3 | 1 << 7 | 1 << 11 | 1 << 9;
+/// The lines that may come from outside: MSIP, STIP, MTIP, MEIP, SEIP.
+pub const LINES: u32 = 1 << 3 | 1 << 5 | 1 << 7 | 1 << 11 | 1 << 9;
 
 /// Synchronous causes. The discriminant is the manual's code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

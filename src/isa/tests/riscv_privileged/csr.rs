@@ -1,7 +1,7 @@
 //! CSRs: the fields that take what is written, and the levels that may write it.
 
 use super::{hart_in, read};
-use cantus_isa::riscv::csr::{Effect, Reading, number::*};
+use cantus_isa::riscv::csr::{Reading, number::*};
 use cantus_isa::riscv::{Hart, Privilege};
 
 const ONES: u64 = u64::MAX;
@@ -44,7 +44,8 @@ fn legal_values_are_all_that_stays() {
         (SCOUNTEREN, 0xffff_ffff, 0, "scounteren"),
         // "Machine Counter-Inhibit": cycle and instret.
         (MCOUNTINHIBIT, 5, 0, "mcountinhibit"),
-        (MENVCFG, 1, 0, "menvcfg"),
+        (MENVCFG, 1 << 63 | 1, 0, "menvcfg"),
+        (STIMECMP, ONES, 0, "stimecmp"),
         (SENVCFG, 1, 0, "senvcfg"),
         // "Supervisor Address Translation and Protection": all ones asks for a reserved mode.
         (SATP, 0, 0, "satp"),
@@ -153,10 +154,11 @@ fn levels_and_read_only_registers() {
         (CYCLE, M, true, false), (TIME, M, true, false), (INSTRET, M, true, false), (HPMCOUNTER31, M, true, false),
         (MCYCLE, M, true, true), (MCYCLE, S, false, false),
         (PMPCFG0, M, true, true), (PMPCFG0, S, false, false),
+        (STIMECMP, M, true, true), (STIMECMP, S, false, false), (STIMECMP, U, false, false),
         // Floating point is off after reset.
         (FCSR, M, false, false), (FFLAGS, U, false, false), (FRM, S, false, false),
-        // No such register: pmpcfg1 (RV32), pmpaddr16, mseccfg, stimecmp, dcsr, cycleh, hstatus, 0x8ff.
-        (0x3a1, M, false, false), (0x3c0, M, false, false), (0x747, M, false, false), (0x14d, M, false, false),
+        // No such register: pmpcfg1 (RV32), pmpaddr16, mseccfg, dcsr, cycleh, hstatus, 0x8ff.
+        (0x3a1, M, false, false), (0x3c0, M, false, false), (0x747, M, false, false),
         (0x7b0, M, false, false), (0xc80, M, false, false), (0x600, M, false, false), (0x8ff, M, false, false),
         (TINFO, M, true, true), (TSELECT, M, true, true), (TSELECT, S, false, false),
     ];
@@ -195,6 +197,50 @@ fn counters_are_given_down_level_by_level() {
     }
 }
 
+/// "Sstc", "Machine and Supervisor Level Additions": both `menvcfg.STCE` and `mcounteren.TM` give `stimecmp` down.
+#[test]
+fn the_supervisor_s_timer_is_given_down() {
+    for (stce, tm) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut hart = hart_in(Privilege::Supervisor);
+        hart.csr_write(MENVCFG, u64::from(stce) << 63, 0);
+        hart.csr_write(MCOUNTEREN, u64::from(tm) << 1, 0);
+        for write in [false, true] {
+            assert_eq!(hart.csr_check(STIMECMP, write).is_ok(), stce && tm, "STCE {stce}, TM {tm}");
+        }
+    }
+}
+
+/// "Sstc": while STCE is set STIP is the timer's alone, and software's bit while it is clear.
+#[test]
+fn stip_is_the_line_or_the_bit() {
+    let mut hart = Hart::new(0);
+    hart.csr_write(MIP, 0x20, 0);
+    assert_eq!(read(&hart, MIP), 0x20);
+    hart.csr_write(MENVCFG, 1 << 63, 0);
+    assert_eq!(read(&hart, MIP), 0);
+    hart.csr_write(MIP, 0x222, 0);
+    assert_eq!(read(&hart, MIP), 0x202);
+    hart.lines = 0x20;
+    assert_eq!(read(&hart, MIP), 0x222);
+    // What software set before is there again; the line is not.
+    hart.csr_write(MENVCFG, 0, 0);
+    hart.csr_write(MIP, 0, 0);
+    assert_eq!(read(&hart, MIP), 0);
+}
+
+#[test]
+fn what_changes_the_timer_says_so() {
+    let mut hart = Hart::new(0);
+    let mut write = |number, value| (hart.csr_write(number, value, 0).timer, hart.timer_deadline());
+    let never = u64::MAX;
+    assert_eq!(write(STIMECMP, 1000), (false, never), "without STCE");
+    assert_eq!(write(MENVCFG, 1 << 63), (true, 1000));
+    assert_eq!(write(STIMECMP, 1000), (false, 1000), "the same again");
+    assert_eq!(write(STIMECMP, 0), (true, 0));
+    assert_eq!(write(MSCRATCH, 5), (false, 0));
+    assert_eq!(write(MENVCFG, 1), (true, never));
+}
+
 /// "Virtualization Support in mstatus Register".
 #[test]
 fn tvm_keeps_supervisor_from_satp() {
@@ -208,7 +254,7 @@ fn tvm_keeps_supervisor_from_satp() {
 
 #[test]
 fn what_invalidates_translations_says_so() {
-    let flush = |csr, value| Hart::new(0).csr_write(csr, value, 0) == Effect { flush: true };
+    let flush = |csr, value| Hart::new(0).csr_write(csr, value, 0).flush;
     for (csr, value) in
         [(SATP, 8 << 60), (SATP, 0), (PMPCFG0, 1), (PMPCFG2, 1), (PMPADDR0, 1), (PMPADDR15, 1)]
     {
