@@ -9,18 +9,21 @@
 //!   faults, and so are AMO, LR and SC;
 //! - code is fetched from plain RAM only, in halfwords;
 //! - a misaligned AMO, LR or SC is a misaligned-address exception, which comes before those of translation;
+//! - an instruction on a block of memory that faults blames its address as it stands in the register, and `cbo.zero` of
+//!   what is not plain RAM is an access fault;
 //! - an SC that will fail faults as one that will not, and may set the dirty bit.
 
 use crate::interp::Context;
 use crate::{Blocked, Core, Exit, Extent, Port, Refusal};
-use cantus_isa::riscv::csr::mstatus::SUM;
+use cantus_isa::riscv::csr::{Denied, mstatus::SUM};
 use cantus_isa::riscv::hart::{Hart, Privilege, Reservation};
+use cantus_isa::riscv::meaning::Block;
 use cantus_isa::riscv::pmp::Permissions;
 use cantus_isa::riscv::trap::{Exception, Trap};
 use cantus_isa::riscv::walk::{Access, Walk};
 use cantus_isa::{
     Gpa, Gva, Width,
-    address::{PAGE_SHIFT, PAGE_SIZE},
+    address::{CACHE_BLOCK_SIZE, PAGE_SHIFT, PAGE_SIZE},
 };
 use cantus_memory::{LINE_SIZE, Right, Rights, Translation};
 use std::sync::atomic::Ordering::SeqCst;
@@ -163,7 +166,7 @@ impl<P: Port> Reach<'_, P> {
                         return Err(Stop::Updated);
                     }
                 }
-                Walk::Mapped { page, permissions, shift } => {
+                Walk::Mapped { page, permissions, shift, global: _ } => {
                     let protection = self.core.hart.pmp.of_page(mode.privilege, page.0);
                     if protection.is_some_and(|protection| !protection.permit(access)) {
                         return Err(self.trap(access.access_fault(), address));
@@ -376,6 +379,41 @@ impl<P: Port> Reach<'_, P> {
                 word.compare_exchange(from as u32, to as u32, SeqCst, SeqCst).is_ok()
             }
         }
+    }
+
+    /// Zeroes the block that `address` lies in. The other instructions on blocks do nothing but ask that it may be loaded
+    /// from or stored to ("CMO", "Access Permissions"; nothing can be stored to that cannot be loaded from), and what
+    /// they trap with is a store's, too.
+    #[inline(never)]
+    pub fn block(mut self, bits: u32, block: Block, address: u64) -> Result<(), Stop> {
+        if let Err(Denied) = self.core.hart.block_check(block) {
+            return Err(self.illegal(bits));
+        }
+        let access = if block == Block::Zero { Access::Store } else { Access::Load };
+        let start = address & !(CACHE_BLOCK_SIZE - 1);
+        let part = match self.translate(self.context.data, start, CACHE_BLOCK_SIZE, access) {
+            Ok(part) => part,
+            Err(Stop::Trap) => {
+                let page = self.context.trap.cause == access.page_fault();
+                let cause = if page { Exception::StorePage } else { Exception::StoreAccess };
+                return Err(self.trap(cause, address));
+            }
+            Err(stop @ (Stop::Blocked | Stop::Updated)) => return Err(stop),
+        };
+        if block != Block::Zero {
+            return Ok(());
+        }
+        if !self.is_plain(&part) {
+            return Err(self.trap(Exception::StoreAccess, address));
+        }
+        // A block is no more than a line, so one grant is for all of it.
+        const { assert!(CACHE_BLOCK_SIZE <= LINE_SIZE) }
+        self.own(&part, Right::Write)?;
+        for at in (0..CACHE_BLOCK_SIZE).step_by(8) {
+            self.core.ram.store(part.address.plus(at), Width::Double, 0);
+        }
+        self.written(part.address, CACHE_BLOCK_SIZE);
+        Ok(())
     }
 
     /// Where an AMO finds its operand in RAM, which it may write. After it, [`Reach::amo_done`].

@@ -84,6 +84,14 @@ impl<P: Port> Reach<'_, P> {
     }
 
     #[inline(never)]
+    pub fn invalidation_fence(self, bits: u32) -> Result<Flow, Stop> {
+        match self.core.hart.invalidation_fence_check() {
+            Ok(()) => Ok(Flow::Sync),
+            Err(Denied) => Err(self.illegal(bits)),
+        }
+    }
+
+    #[inline(never)]
     pub fn trap_return(self, bits: u32, from: Return) -> Result<Flow, Stop> {
         let target = match from {
             Return::Machine => self.core.hart.mret(),

@@ -472,3 +472,50 @@ fn four_levels() {
     board.run(1);
     assert_eq!(board.x(10), 66);
 }
+
+/// "CMO", "Address Translation and Protection": what may be loaded from may be managed, and every fault is a store's.
+#[test]
+fn blocks_in_pages() {
+    let address = PAGE + 13;
+    #[rustfmt::skip]
+    let table: &[(&str, u64, Option<u64>, u64)] = &[
+        // Instruction, leaf of PAGE, cause, bits that are set.
+        ("cbo.zero (x11)", 0, Some(15), 0),
+        ("cbo.clean (x11)", 0, Some(15), 0),
+        ("cbo.zero (x11)", entry(DATA, V | R | A | D), Some(15), 0),
+        ("cbo.flush (x11)", entry(DATA, V | R | A), None, 0),
+        ("cbo.inval (x11)", entry(DATA, V | R | W), None, A),
+        ("cbo.zero (x11)", entry(DATA, V | R | W), None, A | D),
+        ("cbo.zero (x11)", entry(0x4000_0000, V | R | W | A | D), Some(7), 0),
+        ("cbo.clean (x11)", entry(DATA, V | X | A), Some(15), 0),
+    ];
+    for &(text, bits, cause, set) in table {
+        let mut board = board(S, text);
+        board.set_csr(MENVCFG, 1 << 61 | 0xf0);
+        board.core.hart.x[11] = address;
+        board.write_double(leaf(PAGE), bits);
+        board.run(if set == 0 { 1 } else { 2 });
+        let expected = cause.map_or((0, 0), |cause| (cause, address));
+        assert_eq!((board.csr(MCAUSE), board.csr(MTVAL)), expected, "{text}, leaf {bits:#x}");
+        assert_eq!(board.double(leaf(PAGE)), bits | set, "{text}, leaf {bits:#x}");
+        assert_eq!(board.csr(MINSTRET), u64::from(cause.is_none()), "{text}, leaf {bits:#x}");
+    }
+}
+
+/// "Svade": the instruction faults, and the entry stays as it is.
+#[test]
+fn without_adue_software_sets_the_bits() {
+    for (text, bits, cause) in [
+        ("ld x10,0(x11)", V | R | W, Some(13)),
+        ("sd x10,0(x11)", V | R | W | A, Some(15)),
+        ("ld x10,0(x11)", V | R | W | A, None),
+        ("sd x10,0(x11)", V | R | W | A | D, None),
+    ] {
+        let mut board = board(S, text);
+        board.set_csr(MENVCFG, 0);
+        map(&mut board, PAGE, DATA, bits);
+        board.run(1);
+        assert_eq!(board.csr(MCAUSE), cause.unwrap_or(0), "{text}, {bits:#x}");
+        assert_eq!(board.double(leaf(PAGE)), entry(DATA, bits), "{text}, {bits:#x}");
+    }
+}

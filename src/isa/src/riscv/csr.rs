@@ -11,11 +11,12 @@
 //! - `mtvec` and `stvec` ignore a write of a reserved mode;
 //! - `mcause` and `scause` hold any value;
 //! - there is no trigger: `tselect` is 0, and `tinfo` says so;
+//! - a change of `menvcfg.PBMTE` drops no translation: that takes an `sfence.vma`;
 //! - `stimecmp` is all ones after reset, which is never; while it makes STIP, the bit that software had set is hidden;
 //! - absent: `mseccfg`, debug mode's registers, PMP entries above 15, anything of the hypervisor.
 
 use super::hart::{Hart, Privilege};
-use envcfg::{FIOM, STCE};
+use envcfg::{ADUE, CBCFE, CBIE, CBZE, FIOM, PBMTE, STCE};
 use mstatus::{FS, MPIE, MPP, MPRV, MXR, SD, SPIE, SPP, SUM, TSR, TVM, TW, UXL, UXL_SXL};
 use number::*;
 
@@ -107,6 +108,16 @@ pub mod mstatus {
 pub mod envcfg {
     /// It changes nothing, since accesses are sequentially consistent.
     pub const FIOM: u64 = 1;
+    /// What `cbo.inval` is: 0 illegal, 1 a flush, 3 itself; 2 is reserved.
+    pub const CBIE: u64 = 3 << 4;
+    /// Whether `cbo.clean` and `cbo.flush` are legal.
+    pub const CBCFE: u64 = 1 << 6;
+    /// Whether `cbo.zero` is.
+    pub const CBZE: u64 = 1 << 7;
+    /// Whether walks set accessed and dirty bits (Svadu), or fault where one is clear (Svade).
+    pub const ADUE: u64 = 1 << 61;
+    /// Whether page-table entries name memory types (Svpbmt).
+    pub const PBMTE: u64 = 1 << 62;
     pub const STCE: u64 = 1 << 63;
 }
 
@@ -132,9 +143,11 @@ pub(super) const TVEC_LEGAL: u64 = !2;
 /// Every counter.
 pub(super) const COUNTEREN_LEGAL: u64 = 0xffff_ffff;
 /// The fields of `menvcfg` that can change.
-pub(super) const MENVCFG_LEGAL: u64 = FIOM | STCE;
+pub(super) const MENVCFG_LEGAL: u64 = FIOM | CBIE | CBCFE | CBZE | ADUE | PBMTE | STCE;
+/// As on QEMU's `virt`, for firmware that knows nothing of them: walks set bits, and memory types may be named.
+pub(super) const MENVCFG_RESET: u64 = ADUE | PBMTE;
 /// Those of `senvcfg`.
-pub(super) const SENVCFG_LEGAL: u64 = FIOM;
+pub(super) const SENVCFG_LEGAL: u64 = FIOM | CBIE | CBCFE | CBZE;
 /// RV64, and the extensions A, C, D, F, I, M, S and U.
 pub(super) const MISA_VALUE: u64 = {
     let letters = b"ACDFIMSU";
@@ -262,7 +275,7 @@ impl Hart {
             number::SIE => self.mie = self.mie & !self.mideleg | value & self.mideleg,
             STVEC => write_tvec(&mut self.stvec, value),
             SCOUNTEREN => self.scounteren = value & COUNTEREN_LEGAL,
-            SENVCFG => self.senvcfg = value & SENVCFG_LEGAL,
+            SENVCFG => self.senvcfg = legal_envcfg(value & SENVCFG_LEGAL, self.senvcfg),
             SSCRATCH => self.sscratch = value,
             SEPC => self.sepc = value & !1,
             SCAUSE => self.scause = value,
@@ -282,7 +295,7 @@ impl Hart {
             number::MIE => self.mie = value & MIE_LEGAL,
             MTVEC => write_tvec(&mut self.mtvec, value),
             MCOUNTEREN => self.mcounteren = value & COUNTEREN_LEGAL,
-            MENVCFG => self.menvcfg = value & MENVCFG_LEGAL,
+            MENVCFG => self.menvcfg = legal_envcfg(value & MENVCFG_LEGAL, self.menvcfg),
             MCOUNTINHIBIT => {
                 self.cycle.inhibit(position, value & 1 != 0);
                 self.instret.inhibit(position, value & 4 != 0);
@@ -352,6 +365,11 @@ impl Hart {
 pub(super) fn legal_mstatus(value: u64, before: u64) -> u64 {
     let value = value & MSTATUS_LEGAL;
     if Privilege::from_bits(value >> 11 & 3).is_some() { value } else { value & !MPP | before & MPP }
+}
+
+/// CBIE keeps its value where the reserved one is written.
+pub(super) fn legal_envcfg(value: u64, before: u64) -> u64 {
+    if value & CBIE == 2 << 4 { value & !CBIE | before & CBIE } else { value }
 }
 
 /// Bare, Sv39 or Sv48, with all 16 bits of ASID; a write of another mode changes nothing. With Bare, the other fields are

@@ -205,7 +205,7 @@ impl Hart {
             mcause: 0,
             mtval: 0,
             mcounteren: 0,
-            menvcfg: 0,
+            menvcfg: super::csr::MENVCFG_RESET,
             stvec: 0,
             sscratch: 0,
             sepc: 0,
@@ -333,6 +333,8 @@ impl Hart {
             *register = word() & legal;
         }
         hart.mstatus = super::csr::legal_mstatus(hart.mstatus, 0);
+        hart.menvcfg = super::csr::legal_envcfg(hart.menvcfg, 0);
+        hart.senvcfg = super::csr::legal_envcfg(hart.senvcfg, 0);
         hart.satp = super::csr::legal_satp(word(), 0);
         hart.fcsr = word() & 0xff;
         hart.cycle.value = word();

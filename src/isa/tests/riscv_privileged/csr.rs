@@ -2,6 +2,7 @@
 
 use super::{hart_in, read};
 use cantus_isa::riscv::csr::{Reading, number::*};
+use cantus_isa::riscv::meaning::Block;
 use cantus_isa::riscv::{Hart, Privilege};
 
 const ONES: u64 = u64::MAX;
@@ -44,9 +45,9 @@ fn legal_values_are_all_that_stays() {
         (SCOUNTEREN, 0xffff_ffff, 0, "scounteren"),
         // "Machine Counter-Inhibit": cycle and instret.
         (MCOUNTINHIBIT, 5, 0, "mcountinhibit"),
-        (MENVCFG, 1 << 63 | 1, 0, "menvcfg"),
+        (MENVCFG, 0xe000_0000_0000_00f1, 0, "menvcfg"),
         (STIMECMP, ONES, 0, "stimecmp"),
-        (SENVCFG, 1, 0, "senvcfg"),
+        (SENVCFG, 0xf1, 0, "senvcfg"),
         // "Supervisor Address Translation and Protection": all ones asks for a reserved mode.
         (SATP, 0, 0, "satp"),
         (MHPMEVENT3, 0, 0, "mhpmevent3"),
@@ -89,6 +90,10 @@ fn reserved_values_leave_what_was_there() {
         (SATP, 8 << 60 | 5, 0, 0, "satp, bare"),
         (MSTATUS, 1 << 11, 2 << 11, 0xa_0000_0800, "mstatus.MPP = 2"),
         (MSTATUS, 1 << 11, 3 << 11, 0xa_0000_1800, "mstatus.MPP = 3"),
+        // "Environment Configuration": CBIE = 2.
+        (MENVCFG, 0x30, 0xe0, 0xf0, "menvcfg.CBIE = 2"),
+        (SENVCFG, 0x10, 0x20, 0x10, "senvcfg.CBIE = 2"),
+        (SENVCFG, 0, 0x60, 0x40, "senvcfg.CBIE = 2"),
         // Reserved combination: W without R.
         (PMPCFG0, 0, 2, 0, "pmpcfg, W"),
         (PMPCFG0, 0, 6, 4, "pmpcfg, WX"),
@@ -226,6 +231,39 @@ fn stip_is_the_line_or_the_bit() {
     hart.csr_write(MENVCFG, 0, 0);
     hart.csr_write(MIP, 0, 0);
     assert_eq!(read(&hart, MIP), 0);
+}
+
+/// Machine-mode software that knows of neither finds what it finds on QEMU's `virt`.
+#[test]
+fn after_reset_walks_set_bits_and_pages_may_have_a_type() {
+    assert_eq!(read(&Hart::new(0), MENVCFG), 1 << 61 | 1 << 62);
+}
+
+/// "Environment Configuration": legal in a lower level where every level above lets it.
+#[test]
+fn instructions_on_blocks_are_given_down_level_by_level() {
+    let fields = [
+        (Block::Invalidate, 1 << 4),
+        (Block::Invalidate, 3 << 4),
+        (Block::Clean, 1 << 6),
+        (Block::Flush, 1 << 6),
+        (Block::Zero, 1 << 7),
+    ];
+    for (block, field) in fields {
+        for (machine, supervisor) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut hart = hart_in(Privilege::Machine);
+            hart.csr_write(MENVCFG, if machine { field } else { 0xf0 & !field & !0x30 }, 0);
+            hart.csr_write(SENVCFG, if supervisor { field } else { 0xf0 & !field & !0x30 }, 0);
+            let mut legal_in = |level| {
+                hart.privilege = level;
+                hart.block_check(block).is_ok()
+            };
+            let name = format!("{block:?}, {machine}, {supervisor}");
+            assert!(legal_in(Privilege::Machine), "{name}");
+            assert_eq!(legal_in(Privilege::Supervisor), machine, "{name}");
+            assert_eq!(legal_in(Privilege::User), machine && supervisor, "{name}");
+        }
+    }
 }
 
 #[test]
