@@ -88,7 +88,8 @@ struct Part {
     mode: usize,
     address: Gpa,
     bytes: u64,
-    uniform: bool,
+    /// Not uniform where protection is not the same for all of the page.
+    translation: Translation,
 }
 
 /// One step's reach into memory.
@@ -129,12 +130,33 @@ impl<P: Port> Reach<'_, P> {
             Some(_) | None => self.fill(mode, address, access)?,
         };
         let physical = Gpa(translation.page.0 | virtual_address.offset());
-        let hart = &self.core.hart;
-        if !translation.uniform && !hart.pmp.permissions(mode.privilege, physical.0, bytes).permit(access) {
-            return Err(self.trap(access.access_fault(), address));
+        let translation = if translation.uniform {
+            translation
+        } else {
+            self.protected(mode, translation, physical, bytes, access)
+                .ok_or_else(|| self.trap(access.access_fault(), address))?
+        };
+        Ok(Part { virtual_address, mode: mode.index, address: physical, bytes, translation })
+    }
+
+    /// The translation as far as protection permits it: of the page, if that is the same for all of it, or of the access.
+    #[cold]
+    fn protected(
+        &self,
+        mode: Mode,
+        translation: Translation,
+        physical: Gpa,
+        bytes: u64,
+        access: Access,
+    ) -> Option<Translation> {
+        let pmp = &self.core.hart.pmp;
+        match pmp.of_page(mode.privilege, translation.page.0) {
+            Some(of_page) => {
+                let rights = Rights(translation.rights.0 & rights(of_page, of_page).0);
+                of_page.permit(access).then_some(Translation { rights, uniform: true, ..translation })
+            }
+            None => pmp.permissions(mode.privilege, physical.0, bytes).permit(access).then_some(translation),
         }
-        let (mode, uniform) = (mode.index, translation.uniform);
-        Ok(Part { virtual_address, mode, address: physical, bytes, uniform })
     }
 
     fn fill(&mut self, mode: Mode, address: u64, access: Access) -> Result<Translation, Stop> {
@@ -166,8 +188,10 @@ impl<P: Port> Reach<'_, P> {
                         return Err(Stop::Updated);
                     }
                 }
-                Walk::Mapped { page, permissions, shift, global: _ } => {
-                    let protection = self.core.hart.pmp.of_page(mode.privilege, page.0);
+                Walk::Mapped { page, permissions, shift, global } => {
+                    let size = 1 << shift.max(PAGE_SHIFT);
+                    let whole = page.0 & !(size - 1);
+                    let protection = self.core.hart.pmp.of_range(mode.privilege, whole, size);
                     if protection.is_some_and(|protection| !protection.permit(access)) {
                         return Err(self.trap(access.access_fault(), address));
                     }
@@ -176,6 +200,7 @@ impl<P: Port> Reach<'_, P> {
                         rights: rights(permissions, protection.unwrap_or(Permissions::ALL)),
                         shift: shift.max(PAGE_SHIFT) as u8,
                         uniform: protection.is_some(),
+                        global,
                     };
                     if shift == 0 && self.core.ram.page(page).is_none() {
                         // A device's page without translation: nothing is gained by an entry, and a page of RAM may lose
@@ -213,7 +238,8 @@ impl<P: Port> Reach<'_, P> {
                     if right == Right::Write {
                         self.note_write(page);
                     }
-                    self.core.tlb.allow(part.mode, part.virtual_address, rights, self.core.ram.host(page));
+                    let host = self.core.ram.host(page);
+                    self.core.tlb.allow(part.mode, part.virtual_address, part.translation, rights, host);
                 }
             }
             Extent::Line => {
@@ -444,7 +470,9 @@ impl<P: Port> Reach<'_, P> {
                 Extent::Page if self.core.tlb.execute(part.mode, part.virtual_address).is_some() => {
                     CodeExtent::Page
                 }
-                Extent::Line if part.uniform && self.line_is_plain(part.address) => CodeExtent::Line,
+                Extent::Line if part.translation.uniform && self.line_is_plain(part.address) => {
+                    CodeExtent::Line
+                }
                 Extent::Page | Extent::Line => CodeExtent::Halfword,
             }
         };

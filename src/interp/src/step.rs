@@ -247,9 +247,9 @@ impl<P: Port> Ops for Step<'_, P> {
     }
 
     #[inline(always)]
-    fn sfence_vma(&mut self, op: &Op, address: Option<u64>) -> Result<Flow, Stop> {
+    fn sfence_vma(&mut self, op: &Op, address: Option<u64>, asid: Option<u64>) -> Result<Flow, Stop> {
         self.fence();
-        self.reach().sfence_vma(op.bits, address)
+        self.reach().sfence_vma(op.bits, address, asid)
     }
 
     #[inline(always)]

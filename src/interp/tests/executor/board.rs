@@ -188,7 +188,11 @@ impl<const ATOMICS: bool> Board<ATOMICS> {
 
     /// Writes a CSR as if by an instruction before the run.
     pub fn set_csr(&mut self, number: u16, value: u64) {
-        if self.core.hart.csr_write(number, value, self.core.position.wrapping_sub(1)).flush {
+        let effect = self.core.hart.csr_write(number, value, self.core.position.wrapping_sub(1));
+        if effect.space {
+            self.core.tlb.enter(self.core.hart.satp);
+        }
+        if effect.flush {
             self.core.tlb.flush();
         }
     }

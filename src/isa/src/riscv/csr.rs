@@ -177,6 +177,8 @@ pub enum Reading {
 pub struct Effect {
     /// Translations that were made under the old value may be wrong: drop them all.
     pub flush: bool,
+    /// `satp` may be another one: translations are those of another address space or root.
+    pub space: bool,
     /// The time at which the supervisor's timer is due is another one now: [`Hart::timer_deadline`].
     pub timer: bool,
 }
@@ -265,7 +267,7 @@ impl Hart {
 
     /// Writes a CSR that [`Hart::csr_check`] has allowed to be written, in the step that starts at `position`.
     pub fn csr_write(&mut self, number: u16, value: u64, position: u64) -> Effect {
-        let mut flush = false;
+        let (mut flush, mut space) = (false, false);
         let deadline = self.timer_deadline();
         match number {
             FFLAGS => self.write_fcsr(self.fcsr & !0x1f | value & 0x1f),
@@ -287,7 +289,7 @@ impl Hart {
             STIMECMP => self.stimecmp = value,
             SATP => {
                 self.satp = legal_satp(value, self.satp);
-                flush = true;
+                space = true;
             }
             MSTATUS => flush = self.write_mstatus(value),
             MEDELEG => self.medeleg = value & MEDELEG_LEGAL,
@@ -322,7 +324,7 @@ impl Hart {
             // The rest cannot be changed.
             _ => {}
         }
-        Effect { flush, timer: self.timer_deadline() != deadline }
+        Effect { flush, space, timer: self.timer_deadline() != deadline }
     }
 
     /// `mip`: what software has set, and the lines. STIP is one or the other ("Sstc", "Machine and Supervisor Level

@@ -215,8 +215,13 @@ pub trait Ops {
     fn csr(&mut self, op: &Op, change: Option<(Change, Self::Value)>) -> Result<Self::Value, Self::Stop>;
     /// Makes stores visible to fetches.
     fn fence_i(&mut self) -> Result<Flow, Self::Stop>;
-    /// Drops translations: of one address, or all.
-    fn sfence_vma(&mut self, op: &Op, address: Option<Self::Value>) -> Result<Flow, Self::Stop>;
+    /// Drops translations: of one address, or all; of one address space but for global ones, or all.
+    fn sfence_vma(
+        &mut self,
+        op: &Op,
+        address: Option<Self::Value>,
+        asid: Option<Self::Value>,
+    ) -> Result<Flow, Self::Stop>;
     /// `sfence.w.inval`, `sfence.inval.ir`.
     fn invalidation_fence(&mut self, op: &Op) -> Result<Flow, Self::Stop>;
     /// `mret`, `sret`.
