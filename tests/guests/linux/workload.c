@@ -60,7 +60,7 @@ static atomic_long swapped;
 static void *count(void *number)
 {
     (void)number;
-    for (long i = 0; i < rounds(4000); i++) {
+    for (long i = 0; i < rounds(1000); i++) {
         pthread_mutex_lock(&mutex);
         counted++;
         pthread_mutex_unlock(&mutex);
@@ -75,7 +75,7 @@ static void *count(void *number)
 static int counters(void)
 {
     together(count);
-    long each = rounds(4000) * threads;
+    long each = rounds(1000) * threads;
     return counted == each && added == 3 * each && swapped == 5 * each;
 }
 
@@ -96,8 +96,8 @@ static struct {
 /* Even threads put, odd ones take; one that is alone does both by turns. */
 static void *put_or_take(void *argument)
 {
-    long number = (long)argument, total = rounds(1000) * (threads / 2);
-    for (long i = 1; number % 2 == 0 && i <= rounds(1000); i++) {
+    long number = (long)argument, total = rounds(200) * (threads / 2);
+    for (long i = 1; number % 2 == 0 && i <= rounds(200); i++) {
         pthread_mutex_lock(&buffer.mutex);
         while (buffer.held == SLOTS)
             pthread_cond_wait(&buffer.not_full, &buffer.mutex);
@@ -130,7 +130,7 @@ static int conditions(void)
     int all = threads;
     threads = all < 2 ? 2 : all - all % 2;
     together(put_or_take);
-    long n = rounds(1000), pairs = threads / 2;
+    long n = rounds(200), pairs = threads / 2;
     threads = all;
     return buffer.taken == n * pairs && buffer.sum == pairs * n * (n + 1) / 2;
 }
@@ -144,7 +144,7 @@ static atomic_long out_of_phase;
 static void *step(void *argument)
 {
     long number = (long)argument;
-    for (long phase = 1; phase <= rounds(100); phase++) {
+    for (long phase = 1; phase <= rounds(20); phase++) {
         atomic_store_explicit(&phase_of[number], phase, memory_order_relaxed);
         pthread_barrier_wait(&barrier);
         if (atomic_load_explicit(&phase_of[(number + 1) % threads], memory_order_relaxed) != phase)
@@ -175,7 +175,7 @@ static void futex(int operation, int value)
 static void *lock_by_futex(void *number)
 {
     (void)number;
-    for (long i = 0; i < rounds(2000); i++) {
+    for (long i = 0; i < rounds(400); i++) {
         int seen = 0;
         if (!atomic_compare_exchange_strong(&futex_word, &seen, 1)) {
             if (seen != 2)
@@ -197,7 +197,7 @@ static void *lock_by_futex(void *number)
 static int futexes(void)
 {
     together(lock_by_futex);
-    return under_futex == rounds(2000) * threads;
+    return under_futex == rounds(400) * threads;
 }
 
 /* ---- Readers and writers: both halves are equal whenever a reader looks ------------------------------------------------ */
@@ -208,7 +208,7 @@ static atomic_long torn;
 
 static void *read_or_write(void *argument)
 {
-    for (long i = 0; i < rounds(1000); i++) {
+    for (long i = 0; i < rounds(200); i++) {
         if ((i + (long)argument) % 8 == 0) {
             pthread_rwlock_wrlock(&halves_lock);
             left_half++;
@@ -256,7 +256,7 @@ static int processes(void)
         require(child >= 0, "no process");
         if (child != 0)
             continue;
-        for (long round = 0; round < rounds(200); round++) {
+        for (long round = 0; round < rounds(40); round++) {
             long token;
             if (read(pipes[i][0], &token, sizeof token) != sizeof token)
                 _exit(1);
@@ -279,7 +279,7 @@ static int processes(void)
         close(pipes[i][0]);
         close(pipes[i][1]);
     }
-    long n = rounds(200) * PROCESSES;
+    long n = rounds(40) * PROCESSES;
     int right = well == PROCESSES && shared->sum == n * (n + 1) / 2 && shared->plain == shared->sum;
     munmap(shared, sizeof *shared);
     return right;
@@ -301,7 +301,7 @@ static void allow(int signal, siginfo_t *info, void *context)
 static void *map_and_unmap(void *argument)
 {
     long number = (long)argument;
-    for (long i = 0; i < rounds(50); i++) {
+    for (long i = 0; i < rounds(20); i++) {
         size_t size = (size_t)page * 8;
         unsigned char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         require(memory != MAP_FAILED, "no memory");
@@ -321,12 +321,12 @@ static int mappings(void)
     require(sigaction(SIGSEGV, &action, NULL) == 0, "no handler");
     guarded = mmap(NULL, (size_t)page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     require(guarded != MAP_FAILED, "no memory");
-    for (long i = 0; i < rounds(50); i++) {
+    for (long i = 0; i < rounds(20); i++) {
         *guarded = (char)i;
         mprotect(guarded, (size_t)page, PROT_READ);
     }
     signal(SIGSEGV, SIG_DFL);
-    int well = forbidden == rounds(50);
+    int well = forbidden == rounds(20);
     torn = 0;
     /* A child's writes are its own. */
     mprotect(guarded, (size_t)page, PROT_READ | PROT_WRITE);

@@ -49,9 +49,9 @@ lbzip2() {
     command lbzip2 -n "$cpus" -1 -k -c input >lbzip2.out && command lbzip2 -n "$cpus" -d -c lbzip2.out | cmp - input
 }
 
-# The slowest of the compressors: a quarter of the input.
+# The slowest of the compressors: an eighth of the input.
 xz() {
-    head -c "$(($(wc -c <input) / 4))" input >xz.in
+    head -c "$(($(wc -c <input) / 8))" input >xz.in
     /usr/bin/xz -T "$cpus" -1 --block-size=65536 -k -c xz.in >xz.out && /usr/bin/xz -T "$cpus" -d -c xz.out | cmp - xz.in
 }
 

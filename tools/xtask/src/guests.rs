@@ -18,8 +18,7 @@ use cantus_guests::{Catalogue, Program, Toolchain, architecture_folder};
 use tempfile::TempDir;
 
 /// What the verb does, in one line.
-pub const HELP: &str =
-    "[--check | --qemu] [NAME...] | --linux [...]  build the guests; compare with the committed ones; run them";
+pub const HELP: &str = "[--check | --qemu] [NAME...] | --linux [...]  build the guests; compare with the committed ones; run them";
 
 /// What to do with the programs.
 enum Task {

@@ -102,7 +102,8 @@ impl Plan {
                 "--refresh" => plan.refresh = true,
                 "--qemu" => plan.qemu = true,
                 "--autorun" => {
-                    let works = arguments.next().with_context(|| format!("--autorun wants works; usage: {HELP}"))?;
+                    let works =
+                        arguments.next().with_context(|| format!("--autorun wants works; usage: {HELP}"))?;
                     ensure!(!works.contains(char::is_whitespace), "--autorun wants one word, with commas");
                     plan.autorun.clone_from(works);
                 }

@@ -80,8 +80,12 @@ impl Apt {
     /// Where the mirror no longer has a version, the one that it has is taken, and that is said.
     pub fn fetch(&self, packages: &[Package]) -> Result<Vec<Fetched>> {
         let here = packages.iter().map(|package| self.find(package)).collect::<Result<Vec<_>>>()?;
-        let missing: Vec<&Package> =
-            packages.iter().zip(&here).filter(|(_, path)| path.is_none()).map(|(package, _)| package).collect();
+        let missing: Vec<&Package> = packages
+            .iter()
+            .zip(&here)
+            .filter(|(_, path)| path.is_none())
+            .map(|(package, _)| package)
+            .collect();
         let replaced = if missing.is_empty() { BTreeMap::new() } else { self.download(&missing)? };
         let mut fetched = Vec::new();
         for (package, path) in packages.iter().zip(here) {
@@ -108,7 +112,10 @@ impl Apt {
             let instead = match versions.and_then(|versions| versions.first()) {
                 Some(version) => Package { version: version.clone(), ..(*package).clone() },
                 None if package.is_kernel() => self.kernel()?,
-                None => bail!("the mirror no longer has {}; run `cargo xtask guests --linux --refresh`", package.name),
+                None => bail!(
+                    "the mirror no longer has {}; run `cargo xtask guests --linux --refresh`",
+                    package.name
+                ),
             };
             eprintln!(
                 "note: the mirror no longer has {package}; {instead} is taken. `cargo xtask guests --linux --refresh` pins \
@@ -153,7 +160,9 @@ impl Apt {
         let text = host::text(self.command("apt-cache").args(["depends", &meta]))?;
         let name = text
             .lines()
-            .find_map(|line| line.trim().strip_prefix("Depends: ").filter(|name| name.starts_with("linux-image-")))
+            .find_map(|line| {
+                line.trim().strip_prefix("Depends: ").filter(|name| name.starts_with("linux-image-"))
+            })
             .with_context(|| format!("{meta} depends on no kernel"))?;
         self.newest(&Package::binary(name, ""))
     }
@@ -191,7 +200,10 @@ impl Apt {
         let begin = if *source {
             // The original source has neither epoch nor Debian's revision in its name.
             let upstream = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
-            format!("{name}_{}.orig.tar", upstream.rsplit_once('-').map_or(upstream, |(upstream, _)| upstream))
+            format!(
+                "{name}_{}.orig.tar",
+                upstream.rsplit_once('-').map_or(upstream, |(upstream, _)| upstream)
+            )
         } else {
             format!("{name}_{}_", version.replace(':', "%3a"))
         };
@@ -262,7 +274,10 @@ mod tests {
     fn what_would_be_installed_is_read() {
         let text = "Reading package lists...\nInst libc6 (2.41-12 Debian:13/stable [riscv64])\n\
                     Inst zlib1g:riscv64 (1:1.3 Debian:13 [riscv64]) []\nConf libc6 (2.41-12 Debian:13 [riscv64])\n";
-        assert_eq!(installed(text), [Package::binary("libc6", "2.41-12"), Package::binary("zlib1g", "1:1.3")]);
+        assert_eq!(
+            installed(text),
+            [Package::binary("libc6", "2.41-12"), Package::binary("zlib1g", "1:1.3")]
+        );
     }
 
     #[test]
@@ -277,8 +292,11 @@ mod tests {
     #[test]
     fn downloaded_files_are_found_by_name_and_version() {
         let folder = tempfile::tempdir().unwrap();
-        let apt =
-            Apt { configuration: PathBuf::new(), downloads: folder.path().to_owned(), updated: Cell::new(true) };
+        let apt = Apt {
+            configuration: PathBuf::new(),
+            downloads: folder.path().to_owned(),
+            updated: Cell::new(true),
+        };
         for file in ["zlib1g_1%3a1.3_riscv64.deb", "p_1.1.13-1.dsc", "p_1.1.13.orig.tar.gz"] {
             fs::write(folder.path().join(file), "").unwrap();
         }

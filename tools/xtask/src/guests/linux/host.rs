@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn missing_tools_are_named_once_with_their_packages() {
         require(&[("sh", "dash")]).unwrap();
-        let tools = [("sh", "dash"), ("no-such-b", "pack-b"), ("no-such-a", "pack-a"), ("no-such-c", "pack-b")];
+        let tools =
+            [("sh", "dash"), ("no-such-b", "pack-b"), ("no-such-a", "pack-a"), ("no-such-c", "pack-b")];
         let error = require(&tools).unwrap_err().to_string();
         assert_eq!(
             error,

@@ -37,8 +37,7 @@ pub fn make(
         from.add("package", package.package.to_string());
     }
     let (release, programs) = (kernel.release()?, programs.stripped()?);
-    from.add("release", &release);
-    from.add_folder(&kernel.modules())?;
+    from.add("kernel", fs::read(kernel.made_from())?);
     for (name, bytes) in &programs {
         from.add(name, bytes);
     }

@@ -50,6 +50,11 @@ impl Kernel {
         Ok(fs::read_to_string(self.folder.join("release"))?)
     }
 
+    /// What it was made from, from which all of it follows.
+    pub fn made_from(&self) -> PathBuf {
+        piece::made_from(&self.folder)
+    }
+
     /// The folder of its modules.
     pub fn modules(&self) -> PathBuf {
         self.folder.join("modules")
@@ -106,7 +111,8 @@ fn in_order(wanted: &[&str], dependencies: &str, built_in: &str) -> Result<Vec<S
     let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
     for name in wanted {
         let name = name.replace('-', "_");
-        let line = dependencies.lines().filter_map(|line| line.split_once(':')).find(|(path, _)| stem(path) == name);
+        let line =
+            dependencies.lines().filter_map(|line| line.split_once(':')).find(|(path, _)| stem(path) == name);
         let Some((path, needs)) = line else {
             if built_in.lines().any(|path| stem(path) == name) {
                 continue;
@@ -152,7 +158,11 @@ mod tests {
     fn modules_come_after_what_they_need_and_once() {
         let dependencies = "kernel/fs/ext4.ko.xz: kernel/lib/crc16.ko.xz kernel/fs/mbcache.ko.xz\n\
                             kernel/lib/crc16.ko.xz:\nkernel/fs/mbcache.ko.xz:\nkernel/hw/virtio-rng.ko.xz:\n";
-        let order = in_order(&["crc16", "ext4", "virtio_rng", "virtio_console"], dependencies, "k/virtio_console.ko\n");
+        let order = in_order(
+            &["crc16", "ext4", "virtio_rng", "virtio_console"],
+            dependencies,
+            "k/virtio_console.ko\n",
+        );
         assert_eq!(
             order.unwrap(),
             [

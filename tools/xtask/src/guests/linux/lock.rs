@@ -42,7 +42,8 @@ impl Package {
     }
 
     fn parse(line: &str) -> Result<Self> {
-        let (name, version) = line.split_once('=').with_context(|| format!("`{line}` is not name=version"))?;
+        let (name, version) =
+            line.split_once('=').with_context(|| format!("`{line}` is not name=version"))?;
         let (source, name) = name.strip_prefix("src:").map_or((false, name), |name| (true, name));
         // They become arguments and file names.
         let plain = |text: &str, extra: &str| {
@@ -95,7 +96,8 @@ impl Lock {
 
     /// The packages that are meant by a question, at least one.
     pub fn select(&self, what: &str, wanted: impl Fn(&Package) -> bool) -> Result<Vec<Package>> {
-        let selected: Vec<Package> = self.packages.iter().filter(|package| wanted(package)).cloned().collect();
+        let selected: Vec<Package> =
+            self.packages.iter().filter(|package| wanted(package)).cloned().collect();
         ensure!(!selected.is_empty(), "{} does not pin {what}; --refresh writes it", Self::path().display());
         Ok(selected)
     }
@@ -128,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_written_reads_as_it_was() {
-        let text = format!("{HEAD}libc6=2.41-12+deb13u5\nzlib1g=1:1.3.dfsg+really1.3.1-1\nsrc:pbzip2=1.1.13-1\n");
+        let text =
+            format!("{HEAD}libc6=2.41-12+deb13u5\nzlib1g=1:1.3.dfsg+really1.3.1-1\nsrc:pbzip2=1.1.13-1\n");
         let lock = Lock::parse(&text).unwrap();
         assert_eq!(lock.to_string(), text);
         assert_eq!(lock.named(&["zlib1g"]).unwrap()[0].version, "1:1.3.dfsg+really1.3.1-1");

@@ -41,7 +41,7 @@ impl Ingredients {
 
 /// Makes a piece if it has to be made, and says whether it had to. `make` gets the path to make it at, which is not there.
 pub fn make(path: &Path, from: &Ingredients, make: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
-    let made_from = beside(path, "made-from");
+    let made_from = made_from(path);
     if path.exists() && fs::read(&made_from).is_ok_and(|text| text == from.text) {
         return Ok(false);
     }
@@ -53,6 +53,11 @@ pub fn make(path: &Path, from: &Ingredients, make: impl FnOnce(&Path) -> Result<
     fs::rename(&unfinished, path).with_context(|| format!("{} was not made", path.display()))?;
     fs::write(&made_from, &from.text).with_context(|| format!("cannot write {}", made_from.display()))?;
     Ok(true)
+}
+
+/// The file that holds what a piece was made from.
+pub fn made_from(path: &Path) -> PathBuf {
+    beside(path, "made-from")
 }
 
 /// All files below a folder with their paths relative to it, in ascending order.

@@ -98,7 +98,9 @@ fn compile_pbzip2(folder: &Path, source: &Fetched, libbz2: &Fetched) -> Result<(
     let work = tempfile::tempdir_in(folder.parent().context("a folder has one above it")?)?;
     let (tree, library) = (work.path().join("pbzip2"), work.path().join("libbz2"));
     fs::create_dir(&tree)?;
-    host::output(host::command("tar").arg("-xf").arg(&source.path).arg("-C").arg(&tree).arg("--strip-components=1"))?;
+    host::output(
+        host::command("tar").arg("-xf").arg(&source.path).arg("-C").arg(&tree).arg("--strip-components=1"),
+    )?;
     let patch = sources_folder().join(BUGS).join("pbzip2.patch");
     host::output(host::command("patch").current_dir(&tree).args(["-s", "-p1", "-i"]).arg(&patch))?;
     host::unpack(&libbz2.path, &library)?;

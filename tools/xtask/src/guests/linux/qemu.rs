@@ -46,7 +46,12 @@ impl Machine {
             let mut drive = OsString::from("if=none,id=root,format=raw,snapshot=on,file=");
             // QEMU ends a value at a comma that stands alone.
             drive.push(root.to_string_lossy().replace(',', ",,"));
-            arguments.extend(["-drive".into(), drive, "-device".into(), "virtio-blk-device,drive=root".into()]);
+            arguments.extend([
+                "-drive".into(),
+                drive,
+                "-device".into(),
+                "virtio-blk-device,drive=root".into(),
+            ]);
         }
         arguments
     }
@@ -108,7 +113,9 @@ mod tests {
     fn a_console_tells_how_it_went() {
         let good = "[ 0.1] x\r\nCPUS_ONLINE 4\r\nSHELL_READY\r\nWORK xz rc=0 guest_s=1.00\r\nWORK_DONE ok=1 failed=0\r\n";
         succeeded(good).unwrap();
-        for (from, to) in [("ONLINE 4", "ONLINE 3"), ("WORK_DONE", "Oops"), ("WORK xz rc=0", "WORK_FAILED xz")] {
+        for (from, to) in
+            [("ONLINE 4", "ONLINE 3"), ("WORK_DONE", "Oops"), ("WORK xz rc=0", "WORK_FAILED xz")]
+        {
             assert!(succeeded(&good.replace(from, to)).is_err(), "{to}");
         }
     }
@@ -123,7 +130,10 @@ mod tests {
             words: "autorun=off".to_owned(),
         };
         let arguments = machine.arguments();
-        assert!(arguments.iter().any(|argument| argument.to_string_lossy().ends_with("file=a,,b")), "{arguments:?}");
+        assert!(
+            arguments.iter().any(|argument| argument.to_string_lossy().ends_with("file=a,,b")),
+            "{arguments:?}"
+        );
         assert!(arguments.contains(&"console=ttyS0 autorun=off".into()));
     }
 }

@@ -51,17 +51,51 @@ const PROGRAMS: &[&str] = &[
 /// the programs are in, data of desktops. A name that ends in `*` stands for all that begin so.
 const NOT_NEEDED: &[&str] = &[
     // What installs packages.
-    "adduser", "base-passwd", "debconf", "debianutils", "dpkg", "init-system-helpers", "libaudit-common", "libaudit1",
-    "libcap-ng0", "libdb5.3*", "libdebconfclient0", "libpam*", "libsemanage*", "libsepol*", "login.defs", "lsb-base",
-    "passwd", "sysvinit-utils", "tar",
+    "adduser",
+    "base-passwd",
+    "debconf",
+    "debianutils",
+    "dpkg",
+    "init-system-helpers",
+    "libaudit-common",
+    "libaudit1",
+    "libcap-ng0",
+    "libdb5.3*",
+    "libdebconfclient0",
+    "libpam*",
+    "libsemanage*",
+    "libsepol*",
+    "login.defs",
+    "lsb-base",
+    "passwd",
+    "sysvinit-utils",
+    "tar",
     // Languages.
-    "libgdbm*", "libperl*", "libpython*", "perl*", "python3*",
+    "libgdbm*",
+    "libperl*",
+    "libpython*",
+    "perl*",
+    "python3*",
     // Graphics: stress-ng's test of it looks for its drivers when it runs.
-    "libdrm-amdgpu1", "libegl-mesa0", "libelf1*", "libllvm*", "libsensors*", "libx11-data", "libxml2", "libz3*",
+    "libdrm-amdgpu1",
+    "libegl-mesa0",
+    "libelf1*",
+    "libllvm*",
+    "libsensors*",
+    "libx11-data",
+    "libxml2",
+    "libz3*",
     "mesa-*",
     // Data.
-    "gcc-*-base", "libdrm-common", "libluajit-5.1-common", "mariadb-common", "media-types", "mysql-common", "netbase",
-    "readline-common", "tzdata",
+    "gcc-*-base",
+    "libdrm-common",
+    "libluajit-5.1-common",
+    "mariadb-common",
+    "media-types",
+    "mysql-common",
+    "netbase",
+    "readline-common",
+    "tzdata",
 ];
 
 /// Folders that programs do without.
@@ -112,7 +146,8 @@ pub fn make(path: &Path, packages: &[Fetched]) -> Result<bool> {
             host::unpack(&package.path, tree.path())?;
         }
         arrange(tree.path())?;
-        let programs: Vec<PathBuf> = PROGRAMS.iter().map(|name| tree.path().join("usr/bin").join(name)).collect();
+        let programs: Vec<PathBuf> =
+            PROGRAMS.iter().map(|name| tree.path().join("usr/bin").join(name)).collect();
         for program in &programs {
             ensure!(program.is_file(), "no package has the program {}", program.display());
         }
@@ -130,7 +165,9 @@ fn arrange(tree: &Path) -> Result<()> {
         fs::create_dir_all(tree.join(folder))?;
     }
     // As an installed system has them, whichever of the packages brought them as folders.
-    for (link, target) in [("bin", "usr/bin"), ("lib", "usr/lib"), ("sbin", "usr/sbin"), ("usr/bin/sh", "dash")] {
+    for (link, target) in
+        [("bin", "usr/bin"), ("lib", "usr/lib"), ("sbin", "usr/sbin"), ("usr/bin/sh", "dash")]
+    {
         if fs::symlink_metadata(tree.join(link)).is_err() {
             std::os::unix::fs::symlink(target, tree.join(link))?;
         }
@@ -196,7 +233,9 @@ mod tests {
 
     #[test]
     fn patterns_stand_for_names() {
-        assert!(matches("perl*", "perl-base") && matches("gcc-*-base", "gcc-14-base") && matches("tar", "tar"));
+        assert!(
+            matches("perl*", "perl-base") && matches("gcc-*-base", "gcc-14-base") && matches("tar", "tar")
+        );
         assert!(!matches("tar", "target") && !matches("gcc-*-base", "gcc-base"));
     }
 

@@ -77,7 +77,10 @@ fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
             .arg(sources.join(CONFIGURATION)),
     )?;
     host::output(make(&tree).args(["-s", "olddefconfig"]))?;
-    require_options(&fs::read_to_string(sources.join(CONFIGURATION))?, &fs::read_to_string(tree.join(".config"))?)?;
+    require_options(
+        &fs::read_to_string(sources.join(CONFIGURATION))?,
+        &fs::read_to_string(tree.join(".config"))?,
+    )?;
     host::output(make(&tree).args(["-s", "Image", "modules"]))?;
     let image = fs::read(tree.join("arch/riscv/boot/Image"))?;
     ensure!(is_image(&image), "what was built is no RISC-V image");
@@ -122,8 +125,10 @@ fn source_tree(work: &Path, package: &Fetched) -> Result<PathBuf> {
         let archive = format!("usr/src/{}.tar.xz", package.package.name);
         fs::create_dir(folder)?;
         let archive = unpacked.path().join(archive);
-        host::output(host::command("tar").arg("-xJf").arg(archive).arg("-C").arg(folder).arg("--strip-components=1"))
-            .context("the kernel's source")?;
+        host::output(
+            host::command("tar").arg("-xJf").arg(archive).arg("-C").arg(folder).arg("--strip-components=1"),
+        )
+        .context("the kernel's source")?;
         Ok(())
     })?;
     Ok(folder)
