@@ -107,6 +107,11 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let Configuration { policy, seed, choices_max, .. } = configuration;
         let schedule = Schedule::new(policy, seed, choices_max, cores.len());
         let outside = Outside::new(cores.len(), clock, schedule, safepoints, console, host);
+        if B::LIVE {
+            for (id, (core, _, _)) in cores.iter().enumerate() {
+                outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
+            }
+        }
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {

@@ -72,6 +72,12 @@ impl<B: Boundary> Port for Window<'_, B> {
         self.boundary.clock(self.lane, position, &mut || outside.clock.now())
     }
 
+    fn set_timer(&mut self, _position: u64, ticks: u64) {
+        if B::LIVE {
+            self.outside.set_supervisor_deadline(self.id, ticks);
+        }
+    }
+
     fn conditional(&mut self, position: u64, intact: bool) -> bool {
         self.boundary.conditional(self.lane, position, intact)
     }

@@ -8,12 +8,25 @@ use crate::map::{CLINT, FINISHER, PLIC, RAM_BASE, UART, UART_SOURCE};
 use crate::peripherals;
 use cantus_devices::plic;
 use cantus_engine::TICKS_PER_SECOND;
+use cantus_isa::address::CACHE_BLOCK_SIZE;
 use std::ops::Range;
 use thiserror::Error;
 use vm_fdt::FdtWriter;
 
 /// What every hart implements, as device trees and `-march` spell it.
-pub const ISA: &str = "rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs";
+///
+/// Zawrs is there and not named: a guest that knows of it waits for locks with it, and not with `pause`, by which the
+/// scheduler sees that a core spins.
+pub const ISA: &str = "rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_\
+                       svinval_svnapot_svpbmt";
+/// The base of it, as the newer properties of device trees spell it.
+const ISA_BASE: &str = "rv64i";
+
+/// The extensions, of one letter and of several, each on its own.
+fn extensions() -> Vec<String> {
+    let (letters, names) = ISA.trim_start_matches("rv64").split_once('_').unwrap_or((ISA, ""));
+    letters.chars().map(String::from).chain(names.split('_').map(String::from)).collect()
+}
 
 /// The tree cannot be had.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -111,6 +124,10 @@ pub(crate) fn write(config: &MachineConfig, chosen: Option<&Chosen<'_>>) -> Resu
         tree.property_string("status", "okay")?;
         tree.property_string("compatible", "riscv")?;
         tree.property_string("riscv,isa", ISA)?;
+        tree.property_string("riscv,isa-base", ISA_BASE)?;
+        tree.property_string_list("riscv,isa-extensions", extensions())?;
+        tree.property_u32("riscv,cbom-block-size", CACHE_BLOCK_SIZE as u32)?;
+        tree.property_u32("riscv,cboz-block-size", CACHE_BLOCK_SIZE as u32)?;
         tree.property_string("mmu-type", "riscv,sv48")?;
         let local = tree.begin_node("interrupt-controller")?;
         tree.property_u32("#interrupt-cells", 1)?;

@@ -1,6 +1,7 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
+use cantus_engine::{ClockPolicy, Console, Host, NoHost, Outcome, Outside, Policy};
+use cantus_machine::Peripherals;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -34,6 +35,10 @@ pub struct Options {
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
     pub signature_granularity: Option<usize>,
+    /// What is in the machine's virtio slots. Nothing by default.
+    pub peripherals: Peripherals,
+    /// Who answers the devices, and hears what they tell. Nobody by default.
+    pub host: Arc<dyn Host>,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
     /// Where the guest's console input comes from. From nowhere by default.
@@ -61,6 +66,8 @@ impl Default for Options {
             cut_interval: 200_000_000,
             embed_images: true,
             signature_granularity: None,
+            peripherals: Peripherals::default(),
+            host: Arc::new(NoHost),
             output: Output::Nowhere,
             input: Input::Nothing,
             interrupt: Interrupt::default(),

@@ -248,7 +248,11 @@ fn the_device_tree_of_two_harts() {
       reg = 0
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
@@ -260,7 +264,11 @@ fn the_device_tree_of_two_harts() {
       reg = 1
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
