@@ -5,6 +5,7 @@
 use crate::schedule::Schedule;
 use crate::scheduler::Scheduler;
 use crate::{Clock, Outcome};
+use cantus_traces::limits::INPUT_BYTES_MAX;
 use cantus_traces::{CoreId, DeviceId};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
@@ -22,6 +23,27 @@ pub trait Console: Send + Sync {
     fn write(&self, bytes: &[u8]);
 }
 
+/// The host as devices know it: what they ask in the middle of a step, and what they tell. Called from the workers'
+/// threads, with a device's lock held, so an answer should not be long in coming.
+pub trait Host: Send + Sync {
+    /// The answer to a device's question. The guest waits for it.
+    fn answer(&self, device: DeviceId, question: &[u8]) -> Vec<u8>;
+
+    /// A device tells the host something.
+    fn told(&self, device: DeviceId, message: &[u8]);
+}
+
+/// The host of a machine that has no device which needs one: it answers nothing to everything.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn answer(&self, _: DeviceId, _: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn told(&self, _: DeviceId, _: &[u8]) {}
+}
+
 /// Everything around the cores that changes by itself. Shared with the threads that feed it.
 pub struct Outside {
     pub(crate) clock: Clock,
@@ -34,6 +56,7 @@ pub struct Outside {
     stopped: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
+    host: Box<dyn Host>,
 }
 
 /// When the timer interrupts of a core become due, in ticks; all ones is never.
@@ -62,6 +85,7 @@ impl Outside {
         schedule: Schedule,
         safepoints: Arc<Safepoints>,
         console: Box<dyn Console>,
+        host: Box<dyn Host>,
     ) -> Self {
         Self {
             clock,
@@ -74,6 +98,7 @@ impl Outside {
             stopped: AtomicBool::new(false),
             outcome: Mutex::default(),
             console,
+            host,
         }
     }
 
@@ -122,6 +147,11 @@ impl Outside {
         (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
     }
 
+    /// Puts an input back that could not be received yet: it is the next one again.
+    pub(crate) fn return_input(&self, device: DeviceId, bytes: Vec<u8>) {
+        self.inbox.lock().push_front((device, bytes));
+    }
+
     /// Asks a core to look at what is live, and wakes it up where it sleeps.
     fn call(&self, core: CoreId) {
         self.safepoints.raise(core);
@@ -165,6 +195,16 @@ impl Outside {
         let deadlines = self.deadlines[core.index()].all();
         let to_come = deadlines.iter().filter(|(line, _)| seen & line == 0).map(|&(_, ticks)| ticks);
         (!news).then(|| to_come.min().unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn ask_host(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        let mut answer = self.host.answer(device, question);
+        answer.truncate(INPUT_BYTES_MAX);
+        answer
+    }
+
+    pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {
+        self.host.told(device, message);
     }
 
     pub(crate) fn output(&self, bytes: &[u8]) {

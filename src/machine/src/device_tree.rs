@@ -5,6 +5,7 @@
 
 use crate::MachineConfig;
 use crate::map::{CLINT, FINISHER, PLIC, RAM_BASE, UART, UART_SOURCE};
+use crate::peripherals;
 use cantus_devices::plic;
 use cantus_engine::TICKS_PER_SECOND;
 use cantus_isa::address::CACHE_BLOCK_SIZE;
@@ -179,6 +180,8 @@ pub(crate) fn write(config: &MachineConfig, chosen: Option<&Chosen<'_>>) -> Resu
     tree.property_u32("clock-frequency", UART_HERTZ)?;
     tree.end_node(node)?;
 
+    peripherals::write_nodes(&mut tree, plic_node)?;
+
     tree.end_node(soc)?;
     tree.end_node(root)?;
     Ok(tree.finish()?)
@@ -198,7 +201,7 @@ fn write_chosen(tree: &mut FdtWriter, chosen: &Chosen<'_>) -> Result<(), TreeErr
     Ok(())
 }
 
-fn begin_device(
+pub(crate) fn begin_device(
     tree: &mut FdtWriter,
     name: &str,
     range: &Range<u64>,

@@ -12,6 +12,7 @@ mod digest;
 mod image;
 mod machine;
 pub mod map;
+mod peripherals;
 mod signature;
 
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use config::{ConfigError, MachineConfig};
 pub use device_tree::{ISA, TreeError};
 pub use image::{GuestImage, ImageError, ImageProblem, Segment};
 pub use machine::{Machine, MachineError, ResetState};
+pub use peripherals::{Peripheral, Peripherals, TooManyPeripherals};
 pub use signature::{Granularity, GranularityError};

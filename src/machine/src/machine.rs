@@ -6,7 +6,9 @@ mod tests;
 use crate::boot::{self, BOOT_INFO, Boot, FIRMWARE_RANGE, INITRD_ALIGNMENT, KernelBoot};
 use crate::map::{HtifWords, RAM_BASE};
 use crate::signature::signature;
-use crate::{Board, Granularity, GuestImage, MachineConfig, TreeError, device_tree, digest::digest};
+use crate::{
+    Board, Granularity, GuestImage, MachineConfig, Peripherals, TreeError, device_tree, digest::digest,
+};
 use cantus_isa::Gpa;
 use cantus_isa::address::PAGE_SIZE;
 use cantus_memory::{Ram, RamError};
@@ -241,6 +243,18 @@ impl Machine {
     /// # Errors
     /// Where something does not fit into RAM.
     pub fn new(config: MachineConfig, boot: &Boot) -> Result<Self, MachineError> {
+        Self::with_peripherals(config, boot, &Peripherals::default())
+    }
+
+    /// The same with devices in its virtio slots.
+    ///
+    /// # Errors
+    /// Where something does not fit into RAM.
+    pub fn with_peripherals(
+        config: MachineConfig,
+        boot: &Boot,
+        peripherals: &Peripherals,
+    ) -> Result<Self, MachineError> {
         let bounds = RAM_BASE.0..RAM_BASE.0 + config.ram_bytes();
         let layout = match boot {
             Boot::Program(image) => Layout::of_program(image),
@@ -268,7 +282,7 @@ impl Machine {
         Ok(Self {
             config,
             ram: Arc::new(ram),
-            board: Arc::new(Board::new(config.cores(), layout.htif)),
+            board: Arc::new(Board::new(config.cores(), layout.htif, peripherals)),
             entry: layout.entry,
             device_tree: Gpa(device_tree),
             boot_info: layout.boot_info,

@@ -3,7 +3,7 @@
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::{Error, Guest, Options};
-use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
+use cantus_engine::{Engine, NoHost, Outcome, TICKS_PER_SECOND};
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
@@ -66,6 +66,7 @@ pub fn record(
         setup.bus(),
         setup.safepoints.clone(),
         options.output.console(),
+        Box::new(NoHost),
     );
     let ended = drive(engine, options, &setup);
     let outcome = ended.outcome;

@@ -2,7 +2,7 @@
 
 use crate::machine::{BOARD, Setup};
 use crate::{Error, Guest, GuestFile, Options, Output};
-use cantus_engine::{Ended, Engine, Outcome, Policy};
+use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
 use cantus_interp::Executor;
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Part, Replayer, Report, first_divergence};
@@ -129,6 +129,7 @@ impl Opened {
             setup.bus(),
             setup.safepoints.clone(),
             options.output.console(),
+            Box::new(NoHost),
         );
         options.interrupt.watch(engine.outside());
         Ok(Done { setup, ended: engine.run() })

@@ -143,7 +143,8 @@ fn the_memory_map() {
     let table = [
         (0x10_0000, Width::Word, Some((Finisher, 0))),
         (0x10_0ffc, Width::Word, Some((Finisher, 0xffc))),
-        (0x10_1000, Width::Word, None),
+        (0x10_1000, Width::Word, Some((Rtc, 0))),
+        (0x10_2000, Width::Word, None),
         (0x0f_fffc, Width::Double, None),
         (0x200_0000, Width::Word, Some((Clint, 0))),
         (0x200_bff8, Width::Double, Some((Clint, 0xbff8))),
@@ -154,6 +155,11 @@ fn the_memory_map() {
         (0x1000_0005, Width::Byte, Some((Uart, 5))),
         (0x1000_0005, Width::Half, None),
         (0x1000_0100, Width::Byte, None),
+        (0x1000_1000, Width::Word, Some((Virtio(0), 0))),
+        (0x1000_1ffc, Width::Double, None),
+        (0x1000_8100, Width::Byte, Some((Virtio(7), 0x100))),
+        (0x1000_8ff8, Width::Double, Some((Virtio(7), 0xff8))),
+        (0x1000_9000, Width::Byte, None),
         (RAM + 0x1000, Width::Double, Some((Htif, 0))),
         (RAM + 0x1004, Width::Word, Some((Htif, 4))),
         (RAM + 0x1003, Width::Half, Some((Htif, 3))),
@@ -170,10 +176,10 @@ fn the_memory_map() {
         let without = expected.filter(|(device, _)| *device != Htif);
         assert_eq!(map::find(Gpa(address), width, None), without, "{width:?} at {address:#x}, no HTIF");
     }
-    for device in map::Device::ALL {
+    for device in map::Device::all() {
         assert_eq!(map::Device::of(device.id()), Some(device), "{}", device.name());
     }
-    assert_eq!(map::Device::of(cantus_traces::DeviceId(5)), None);
+    assert_eq!(map::Device::of(cantus_traces::DeviceId(6)), None);
 }
 
 /// A tree as text: names indented, properties as strings where they are text, else as words.
@@ -307,6 +313,51 @@ fn the_device_tree_of_two_harts() {
       interrupts = a
       interrupt-parent = 3
       clock-frequency = 384000
+    virtio_mmio@10001000/
+      compatible = virtio,mmio
+      reg = 0 10001000 0 1000
+      interrupts = 1
+      interrupt-parent = 3
+    virtio_mmio@10002000/
+      compatible = virtio,mmio
+      reg = 0 10002000 0 1000
+      interrupts = 2
+      interrupt-parent = 3
+    virtio_mmio@10003000/
+      compatible = virtio,mmio
+      reg = 0 10003000 0 1000
+      interrupts = 3
+      interrupt-parent = 3
+    virtio_mmio@10004000/
+      compatible = virtio,mmio
+      reg = 0 10004000 0 1000
+      interrupts = 4
+      interrupt-parent = 3
+    virtio_mmio@10005000/
+      compatible = virtio,mmio
+      reg = 0 10005000 0 1000
+      interrupts = 5
+      interrupt-parent = 3
+    virtio_mmio@10006000/
+      compatible = virtio,mmio
+      reg = 0 10006000 0 1000
+      interrupts = 6
+      interrupt-parent = 3
+    virtio_mmio@10007000/
+      compatible = virtio,mmio
+      reg = 0 10007000 0 1000
+      interrupts = 7
+      interrupt-parent = 3
+    virtio_mmio@10008000/
+      compatible = virtio,mmio
+      reg = 0 10008000 0 1000
+      interrupts = 8
+      interrupt-parent = 3
+    rtc@101000/
+      compatible = google,goldfish-rtc
+      reg = 0 101000 0 1000
+      interrupts = b
+      interrupt-parent = 3
 ";
     assert_eq!(text(&tree), expected);
     let most = device_tree::write(&MachineConfig::new(255, MIB).unwrap(), None).unwrap();
