@@ -23,6 +23,7 @@ impl History {
             Event::Clock(ticks) => (3, *ticks, 0),
             Event::ConditionalFailed => (4, 0, 0),
             Event::Input { device, bytes } => (5, u64::from(device.0), bytes.len() as u64),
+            Event::Answer { device, bytes } => (7, u64::from(device.0), bytes.len() as u64),
             Event::Cut { number } => (6, u64::from(*number), 0),
             Event::Digest { .. } => return,
         };
@@ -32,7 +33,7 @@ impl History {
             field.copy_from_slice(&value.to_le_bytes());
         }
         self.0.update(&words);
-        if let Event::Input { bytes, .. } = event {
+        if let Event::Input { bytes, .. } | Event::Answer { bytes, .. } = event {
             self.0.update(bytes);
         }
     }

@@ -19,7 +19,7 @@ use cantus_devices::plic::Plic;
 use cantus_devices::uart::Uart;
 use cantus_devices::{self as devices, Device as _, Outcome, StateError, StateReader};
 use cantus_engine::{Bus, BusContext, Stop};
-use cantus_interp::Refusal;
+use cantus_interp::{Blocked, Refusal};
 use cantus_isa::{Gpa, Width};
 use cantus_traces::{CoreId, DeviceId};
 use slot::Slot;
@@ -46,12 +46,12 @@ impl Board {
     /// A board after a reset, for so many cores, with HTIF where the program has it.
     pub fn new(cores: usize, htif: Option<HtifWords>) -> Self {
         Self {
-            finisher: Slot::new(Finisher::new()),
-            clint: (0..cores).map(|hart| Slot::new(Clint::new(hart))).collect(),
-            plic: Slot::new(Plic::new(cores)),
-            uart: Slot::new(Uart::new(map::UART_SOURCE)),
-            htif: htif.map(|words| (words, Slot::new(Htif::new()))),
-            host: Slot::new(HostSide { output_bytes: 0 }),
+            finisher: Slot::new(Device::Finisher.id(), Finisher::new()),
+            clint: (0..cores).map(|hart| Slot::new(Device::Clint.id(), Clint::new(hart))).collect(),
+            plic: Slot::new(Device::Plic.id(), Plic::new(cores)),
+            uart: Slot::new(Device::Uart.id(), Uart::new(map::UART_SOURCE)),
+            htif: htif.map(|words| (words, Slot::new(Device::Htif.id(), Htif::new()))),
+            host: Slot::new(map::HOST_SIDE, HostSide { output_bytes: 0 }),
         }
     }
 
@@ -202,13 +202,12 @@ impl Bus for Board {
     }
 
     /// Input for a device that the board does not have is dropped.
-    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) {
+    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) -> Result<(), Blocked> {
         fn receive<D: devices::Device>(
             bytes: &[u8],
         ) -> impl FnOnce(&mut D, &mut Outside<'_>) -> Result<(), devices::Refusal> {
             |device, outside| {
-                device.input(bytes, outside);
-                Ok(())
+                device.input(bytes, outside).map_err(|devices::Blocked| devices::Refusal::Blocked)
             }
         }
         let answer = match Device::of(device) {
@@ -218,7 +217,8 @@ impl Bus for Board {
             }
             Some(Device::Finisher | Device::Clint | Device::Plic) | None => Ok(()),
         };
-        assert_eq!(answer, Ok(()), "ORD-4: input is never refused");
+        assert_ne!(answer, Err(devices::Refusal::Fault), "ORD-4: input can be blocked, and no more");
+        answer.map_err(|_| Blocked)
     }
 }
 
@@ -226,6 +226,8 @@ impl Bus for Board {
 struct Outside<'a> {
     board: &'a Board,
     context: &'a mut dyn BusContext,
+    /// Whose it is.
+    device: DeviceId,
 }
 
 impl Outside<'_> {
@@ -281,6 +283,22 @@ impl devices::Outside for Outside<'_> {
 
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), devices::Refusal> {
         self.context.write_memory(address, from).map_err(device_refusal)
+    }
+
+    fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), devices::Refusal> {
+        self.context.reserve_memory(address, length).map_err(device_refusal)
+    }
+
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), devices::Refusal> {
+        self.context.reserve_memory_read(address, length).map_err(device_refusal)
+    }
+
+    fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
+        self.context.ask_host(self.device, question)
+    }
+
+    fn tell_host(&mut self, message: &[u8]) {
+        self.context.tell_host(self.device, message);
     }
 }
 

@@ -5,6 +5,7 @@
 //! at an address and orders the cores' accesses to it (ORD-8). It does not run anything, and knows no file system.
 
 mod board;
+mod boot;
 mod config;
 mod device_tree;
 mod digest;
@@ -17,6 +18,7 @@ mod signature;
 mod testing;
 
 pub use board::Board;
+pub use boot::{Boot, KernelBoot};
 pub use config::{ConfigError, MachineConfig};
 pub use device_tree::{ISA, TreeError};
 pub use image::{GuestImage, ImageError, ImageProblem, Segment};

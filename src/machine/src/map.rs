@@ -72,6 +72,9 @@ impl Device {
     }
 }
 
+/// Stands for the host's side where a device is to be named. It is none, and asks and is told nothing.
+pub(crate) const HOST_SIDE: DeviceId = DeviceId(u8::MAX);
+
 /// Where a program has its words for HTIF.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HtifWords {

@@ -43,7 +43,7 @@ struct Facts {
 
 impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
-        let guest = run::open_guest(&self.run.machine.guest)?;
+        let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
         let options = with_trace_args(run::options(&self.run, &captured), &self.trace);
         let recorded = match &self.output {

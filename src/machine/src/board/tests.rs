@@ -46,7 +46,9 @@ fn story(name: &str, steps: &[(u8, u64, Does, &[Told])]) {
                 let answer = board.store(Gpa(address), width, value, &mut context);
                 assert_eq!(answer, expected, "{name}, step {at}");
             }
-            Input(device, byte) => board.input(device.id(), &[byte], &mut context),
+            Input(device, byte) => {
+                assert_eq!(board.input(device.id(), &[byte], &mut context), Ok(()), "{name}, step {at}");
+            }
         }
         assert_eq!(context.told, told, "{name}, step {at}");
     }
@@ -249,7 +251,7 @@ fn input_goes_to_htif_once_the_program_reads_there() {
     assert_eq!(board.console(), Device::Uart.id());
     board.store(Gpa(TOHOST), Double, 1 << 56, &mut context).unwrap();
     assert_eq!(board.console(), Device::Htif.id());
-    board.input(board.console(), b"q", &mut context);
+    assert_eq!(board.input(board.console(), b"q", &mut context), Ok(()));
     assert_eq!(board.load(Gpa(FROMHOST), Double, &mut context), Ok(1 << 56 | 0x100 | u64::from(b'q')));
     assert_eq!(Board::new(1, None).console(), Device::Uart.id());
     for (device, room) in [(Device::Uart, 4096), (Device::Htif, 4096), (Device::Plic, 0), (Device::Clint, 0)]
@@ -258,8 +260,8 @@ fn input_goes_to_htif_once_the_program_reads_there() {
     }
     let unknown = DeviceId(99);
     assert_eq!(board.input_room(unknown), 0);
-    board.input(unknown, b"dropped", &mut context);
-    Board::new(1, None).input(Device::Htif.id(), b"dropped", &mut context);
+    assert_eq!(board.input(unknown, b"dropped", &mut context), Ok(()));
+    assert_eq!(Board::new(1, None).input(Device::Htif.id(), b"dropped", &mut context), Ok(()));
     assert_eq!(context.take(), []);
 }
 
@@ -311,8 +313,8 @@ fn random_accesses_have_defined_answers_and_the_state_is_all_there_is() {
                 let device = DeviceId(random.below(6) as u8);
                 let bytes = &value.to_le_bytes()[..random.below(9) as usize];
                 if one.input_room(device) >= bytes.len() {
-                    one.input(device, bytes, mine);
-                    two.input(device, bytes, other);
+                    assert_eq!(one.input(device, bytes, mine), Ok(()));
+                    assert_eq!(two.input(device, bytes, other), Ok(()));
                 }
             }
             _ => {
@@ -367,6 +369,16 @@ impl BusContext for Recorder<'_> {
     fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
         self.inner.write_memory(address, from)
     }
+    fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.inner.reserve_memory(address, length)
+    }
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.inner.reserve_memory_read(address, length)
+    }
+    fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        self.inner.ask_host(device, question)
+    }
+    fn tell_host(&mut self, _: DeviceId, _: &[u8]) {}
 }
 
 /// Cores on host threads write through the UART and through HTIF at the same time. Then everything is done once more in

@@ -10,7 +10,7 @@ const MIB: u64 = 1 << 20;
 
 fn machine(cores: u64, ram_bytes: u64, elf: &Elf) -> Result<Machine, MachineError> {
     let image = GuestImage::from_bytes("guest", elf.bytes()).unwrap();
-    Machine::new(MachineConfig::new(cores, ram_bytes).unwrap(), &image)
+    Machine::new(MachineConfig::new(cores, ram_bytes).unwrap(), &image.into())
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn every_hart_starts_at_the_entry_with_its_number_and_the_tree() {
     let elf = Elf::with(|elf| elf.entry = RAM + 4);
     let machine = machine(255, 128 * MIB, &elf).unwrap();
     for hart in [0, 1, 254] {
-        let expected = ResetState { pc: RAM + 4, a0: u64::from(hart), a1: machine.device_tree.0 };
+        let expected = ResetState { pc: RAM + 4, a0: u64::from(hart), a1: machine.device_tree.0, a2: 0 };
         assert_eq!(machine.reset_state(CoreId(hart)), expected);
     }
     assert_eq!(
@@ -221,7 +221,7 @@ fn text(tree: &[u8]) -> String {
 /// Names and compatible strings are what QEMU 7.2's `virt` board shows (`-machine virt,dumpdtb=`), of what is here.
 #[test]
 fn the_device_tree_of_two_harts() {
-    let tree = device_tree::write(&MachineConfig::new(2, 128 * MIB).unwrap()).unwrap();
+    let tree = device_tree::write(&MachineConfig::new(2, 128 * MIB).unwrap(), None).unwrap();
     let expected = "\
 /
   #address-cells = 2
@@ -242,7 +242,11 @@ fn the_device_tree_of_two_harts() {
       reg = 0
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
@@ -254,7 +258,11 @@ fn the_device_tree_of_two_harts() {
       reg = 1
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
@@ -301,7 +309,69 @@ fn the_device_tree_of_two_harts() {
       clock-frequency = 384000
 ";
     assert_eq!(text(&tree), expected);
-    let most = device_tree::write(&MachineConfig::new(255, MIB).unwrap()).unwrap();
+    let most = device_tree::write(&MachineConfig::new(255, MIB).unwrap(), None).unwrap();
     assert_eq!(text(&most).matches("riscv,cpu-intc").count(), 255);
     assert!((most.len() as u64) < MIB / 4, "the largest tree leaves room in the smallest RAM");
+}
+
+fn kernel_boot(kernel: &[u8], initrd: Option<Vec<u8>>) -> Boot {
+    Boot::Kernel(Box::new(KernelBoot {
+        firmware: KernelBoot::own_firmware().unwrap(),
+        kernel: GuestImage::kernel_from_bytes("kernel", kernel.to_vec()).unwrap(),
+        initrd,
+        command_line: "console=ttyS0".to_owned(),
+        seed: [7; 32],
+    }))
+}
+
+#[test]
+fn a_kernel_lies_behind_the_firmware_with_its_initrd_below_the_tree() {
+    let config = MachineConfig::new(3, 64 * MIB).unwrap();
+    let machine = Machine::new(config, &kernel_boot(&[0x6f, 0, 0, 0], Some(vec![0xab; 5000]))).unwrap();
+    let ram = machine.ram();
+    let info = RAM + 0x1f_f000;
+    let expected = ResetState { pc: RAM, a0: 2, a1: machine.device_tree.0, a2: info };
+    assert_eq!(machine.reset_state(CoreId(2)), expected);
+    let words: Vec<u64> = (0..8).map(|word| ram.load(Gpa(info + 8 * word), Width::Double)).collect();
+    assert_eq!(words, [0x4942_534f, 2, RAM + 2 * MIB, 1, 0, 0, 3, RAM + 64 * MIB]);
+    assert_eq!(ram.load(Gpa(RAM + 2 * MIB), Width::Word), 0x6f);
+    // The last 2 MiB are the tree's; the initrd ends there, and begins at a page.
+    let initrd = RAM + 60 * MIB;
+    let initrd = initrd + 2 * MIB - 0x2000;
+    assert_eq!(ram.load(Gpa(initrd), Width::Byte), 0xab);
+    assert_eq!(ram.load(Gpa(initrd + 4999), Width::Byte), 0xab);
+    assert_eq!(machine.device_tree.0, RAM + 62 * MIB);
+    let mut tree = vec![0; 0x2000];
+    ram.read(machine.device_tree, &mut tree);
+    let has = |bytes: &[u8]| tree.windows(bytes.len()).any(|window| window == bytes);
+    for bytes in [
+        &b"console=ttyS0\0"[..],
+        &initrd.to_be_bytes(),
+        &(initrd + 5000).to_be_bytes(),
+        &[7; 32],
+        b"no-map\0",
+    ] {
+        assert!(has(bytes), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn what_a_kernel_needs_must_fit() {
+    let machine = |ram, boot: &Boot| match Machine::new(MachineConfig::new(1, ram).unwrap(), boot) {
+        Ok(_) => "fits".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let small = kernel_boot(&[1], Some(vec![1; 5 << 20]));
+    assert!(machine(8 * MIB, &small).contains("the initrd of 0x500000 bytes does not fit"));
+    assert_eq!(machine(16 * MIB, &small), "fits");
+    assert!(machine(MIB, &kernel_boot(&[1], None)).contains("give the machine more RAM"));
+    let below = Elf::with(|elf| {
+        elf.entry = RAM + 0x1000;
+        elf.parts = vec![Part::at(RAM + 0x1000, &[1], 1)];
+    });
+    assert!(machine(8 * MIB, &kernel_boot(&below.bytes(), None)).contains("overlaps the firmware"));
+    let zero = kernel_boot(&[1], None);
+    let Boot::Kernel(mut boot) = zero else { unreachable!("it is a kernel") };
+    boot.command_line = "a\0b".to_owned();
+    assert!(machine(8 * MIB, &Boot::Kernel(boot)).contains("zero byte"));
 }
