@@ -1,7 +1,7 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use cantus_engine::{ClockPolicy, Console, Host, NoHost, Outcome, Outside, Policy};
-use cantus_machine::Peripherals;
+use crate::Peripherals;
+use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,6 +13,8 @@ pub struct Options {
     pub cores: usize,
     /// RAM in bytes, a multiple of 4096. 128 MiB by default.
     pub ram_bytes: u64,
+    /// Devices that not every guest has. None by default.
+    pub peripherals: Peripherals,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
     /// How guest time passes. Virtual by default.
@@ -35,10 +37,6 @@ pub struct Options {
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
     pub signature_granularity: Option<usize>,
-    /// What is in the machine's virtio slots. Nothing by default.
-    pub peripherals: Peripherals,
-    /// Who answers the devices, and hears what they tell. Nobody by default.
-    pub host: Arc<dyn Host>,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
     /// Where the guest's console input comes from. From nowhere by default.
@@ -56,6 +54,7 @@ impl Default for Options {
         Self {
             cores: 1,
             ram_bytes: 128 << 20,
+            peripherals: Peripherals::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
@@ -66,8 +65,6 @@ impl Default for Options {
             cut_interval: 200_000_000,
             embed_images: true,
             signature_granularity: None,
-            peripherals: Peripherals::default(),
-            host: Arc::new(NoHost),
             output: Output::Nowhere,
             input: Input::Nothing,
             interrupt: Interrupt::default(),

@@ -1,10 +1,11 @@
 //! Replays a trace, and checks that nothing differs.
 
+use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Guest, GuestFile, Options, Output};
+use crate::{Error, Guest, GuestFile, Options, Output, Peripherals};
 use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
 use cantus_interp::Executor;
-use cantus_machine::{ISA, Peripherals};
+use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Part, Replayer, Report, first_divergence};
 use cantus_traces::{Completeness, CoreId, Footer, Position, Trace};
 use std::path::Path;
@@ -18,8 +19,6 @@ pub struct ReplayOptions {
     pub output: Output,
     /// The guest's files that the trace does not hold.
     pub files: Vec<GuestFile>,
-    /// What was in the machine's virtio slots, which a trace does not say. Nothing by default.
-    pub peripherals: Peripherals,
     /// Ends the replay from outside.
     pub interrupt: crate::Interrupt,
 }
@@ -27,7 +26,7 @@ pub struct ReplayOptions {
 impl Default for ReplayOptions {
     fn default() -> Self {
         let Options { workers, output, interrupt, .. } = Options::default();
-        Self { workers, output, files: Vec::new(), peripherals: Peripherals::default(), interrupt }
+        Self { workers, output, files: Vec::new(), interrupt }
     }
 }
 
@@ -97,6 +96,9 @@ impl Opened {
             cores: usize::from(configuration.cores),
             ram_bytes: configuration.ram_bytes,
             seed: Guest::seed_of_trace(&trace),
+            peripherals: Peripherals::of_trace(&trace, |at, image| {
+                file_of_trace(&trace, path, given, at, image)
+            })?,
             ..Options::default()
         };
         let guest = Guest::of_trace(&trace, path, given)?;
@@ -109,8 +111,7 @@ impl Opened {
         options: &ReplayOptions,
         wrap: impl Fn(usize, cantus_interp::Interp) -> E,
     ) -> Result<Done, Error> {
-        let peripherals = options.peripherals.clone();
-        let setup = Setup::new(&self.guest, &Options { peripherals, ..self.machine.clone() })?;
+        let setup = Setup::new(&self.guest, &self.machine)?;
         let is_whole = matches!(self.trace.completeness(), Completeness::Complete);
         let parts = self.trace.horizon()?.into_iter().zip(0..).map(|(end, core)| {
             let events = self.trace.stream(CoreId(core));

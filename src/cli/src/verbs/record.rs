@@ -45,7 +45,7 @@ impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
-        let options = with_trace_args(run::options(&self.run, &captured), &self.trace);
+        let options = with_trace_args(run::options(&self.run, &captured)?, &self.trace);
         let recorded = match &self.output {
             Some(path) => self.record_to(&guest, &options, path, voice)?,
             None => record_to_folder(&guest, &options, voice)?,
