@@ -1,71 +1,58 @@
 //! Devices behind virtio, from end to end: a guest's drive, random bytes and the time, recorded and replayed.
 
 use cantus::{
-    Captured, DeviceId, Drive, Guest, Host, Layout, Options, Outcome, Output, Peripheral, Peripherals, Policy,
+    Captured, Drive, Guest, GuestFile, Options, Outcome, Output, Peripheral, Peripherals, Policy,
     ReplayOptions, Verdict,
 };
 use cantus_guests::Catalogue;
-use cantus_traces::{Event, Position, Trace};
+use cantus_traces::{DeviceId, Event, Position, Trace};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-/// A host with a clock of its own and bytes that are the same for every recording, which notes what it hears.
-#[derive(Default)]
-struct TestHost {
-    heard: Mutex<Vec<Vec<u8>>>,
+/// Every byte of sector n is n.
+fn image() -> Vec<u8> {
+    (0..64).flat_map(|sector| [sector; 512]).collect()
 }
 
-/// 2026, in nanoseconds.
-const NOW: u64 = 1_780_000_000_000_000_000;
-
-impl Host for TestHost {
-    fn answer(&self, _: DeviceId, question: &[u8]) -> Vec<u8> {
-        match question {
-            [] => NOW.to_le_bytes().to_vec(),
-            _ => vec![0xa5; question[0].into()],
-        }
-    }
-
-    fn told(&self, _: DeviceId, message: &[u8]) {
-        self.heard.lock().unwrap().push(message.to_vec());
-    }
-}
-
-/// A drive on which every byte of sector n is n, and random bytes; behind an empty-handed console.
-fn peripherals(layout: Layout) -> Peripherals {
-    let image = (0..64).flat_map(|sector| [sector; 512]).collect::<Vec<u8>>();
-    let drive = Drive { image: Arc::new(image), read_only: false, write_through: true, id: [b'd'; 20] };
-    let slots = vec![Peripheral::Console(80, 25), Peripheral::Drive(drive), Peripheral::Entropy];
-    Peripherals::new(layout, slots).unwrap()
+/// A drive that writes through to the file, and random bytes, in the slots behind a console.
+fn peripherals(is_legacy: bool, file: &Path) -> Peripherals {
+    std::fs::write(file, image()).unwrap();
+    let image = GuestFile::new("image", image());
+    let drive = Drive { image, read_only: false, write_through: Some(file.to_owned()) };
+    let console = Peripheral::Console { columns: 80, rows: 25 };
+    Peripherals { slots: vec![console, Peripheral::Drive(drive), Peripheral::Entropy], is_legacy }
 }
 
 fn guest() -> Guest {
     Guest::open(Catalogue::load().guest("virtio_block").expect("in the catalogue").correct().elf()).unwrap()
 }
 
-fn options(layout: Layout, cores: usize, host: &Arc<TestHost>, said: &Captured) -> Options {
+fn options(cores: usize, peripherals: Peripherals, said: &Captured) -> Options {
     Options {
         cores,
         workers: 2,
         policy: Policy::Random { slice_max: 2_000 },
         digest_interval: 10_000,
         cut_interval: 100_000,
-        peripherals: peripherals(layout),
-        host: host.clone(),
+        peripherals,
         output: Output::Captured(said.clone()),
         ..Options::default()
     }
 }
 
-fn replayed(path: &Path, layout: Layout) -> (Verdict, Vec<u8>) {
+fn replayed(path: &Path) -> (Verdict, Vec<u8>) {
     let said = Captured::default();
-    let options = ReplayOptions {
-        workers: 2,
-        output: Output::Captured(said.clone()),
-        peripherals: peripherals(layout),
-        ..ReplayOptions::default()
-    };
+    let options =
+        ReplayOptions { workers: 2, output: Output::Captured(said.clone()), ..ReplayOptions::default() };
     (cantus::replay(path, &options).unwrap().verdict, said.bytes())
+}
+
+/// The guest has written to the sectors of its harts, and to no others.
+fn assert_written(file: &Path, cores: usize) {
+    let (written, image) = (std::fs::read(file).unwrap(), image());
+    assert_eq!(written.len(), image.len());
+    for (sector, (now, before)) in written.chunks(512).zip(image.chunks(512)).enumerate() {
+        assert_eq!(now != before, (1..=cores).contains(&sector), "sector {sector}");
+    }
 }
 
 fn answers(path: &Path) -> Vec<(DeviceId, Vec<u8>)> {
@@ -86,44 +73,51 @@ fn answers(path: &Path) -> Vec<(DeviceId, Vec<u8>)> {
 #[test]
 fn state_3_what_the_host_answered_is_in_the_trace() {
     let folder = tempfile::tempdir().unwrap();
-    for (layout, cores) in [(Layout::Legacy, 1), (Layout::Modern, 1), (Layout::Legacy, 3), (Layout::Modern, 4)] {
-        let (host, said) = (Arc::new(TestHost::default()), Captured::default());
-        let path = folder.path().join("peripherals.cantus");
-        let recorded = cantus::record(&guest(), &options(layout, cores, &host, &said), &path, true).unwrap();
+    let (path, file) = (folder.path().join("peripherals.cantus"), folder.path().join("image"));
+    for (is_legacy, cores) in [(true, 1), (false, 1), (true, 3), (false, 4)] {
+        let said = Captured::default();
+        let options = options(cores, peripherals(is_legacy, &file), &said);
+        let recorded = cantus::record(&guest(), &options, &path, true).unwrap();
         let text = String::from_utf8_lossy(&said.bytes()).into_owned();
         assert_eq!(recorded.outcome, Outcome::Exit(0), "{text}");
-        assert!(text.contains("random a5a5, time 1780000000"), "{text}");
         assert!(text.contains("8 rounds on each"), "{text}");
+        assert_written(&file, cores);
 
         let given = answers(&path);
         assert_eq!(given.len(), 2, "random bytes, and the time: {given:?}");
-        assert_eq!(given[0].1, [0xa5; 8]);
-        assert_eq!(given[1].1, NOW.to_le_bytes());
-        let heard = host.heard.lock().unwrap().clone();
-        assert_eq!(heard.len(), 8 * cores, "every write to the drive");
+        assert_eq!((given[0].1.len(), given[1].1.len()), (8, 8));
+        assert!(
+            text.contains(&format!("random {:x}", u16::from_be_bytes([given[0].1[0], given[0].1[7]]))),
+            "{text}"
+        );
+        let time = u64::from_le_bytes(given[1].1[..].try_into().unwrap());
+        assert!(text.contains(&format!("time {time}")), "{text}");
 
-        // The replay has another host, or rather none: it neither asks nor tells.
-        assert_eq!(replayed(&path, layout), (Verdict::Identical, said.bytes()), "STATE-3, ORD-8");
-        assert_eq!(host.heard.lock().unwrap().len(), heard.len());
+        // A replay neither asks nor tells: the file is left alone.
+        std::fs::write(&file, b"left alone").unwrap();
+        assert_eq!(replayed(&path), (Verdict::Identical, said.bytes()), "STATE-3, ORD-8");
+        assert_eq!(std::fs::read(&file).unwrap(), b"left alone");
     }
 }
 
 #[test]
 fn free_runs_use_the_same_devices() {
-    for layout in [Layout::Legacy, Layout::Modern] {
-        let (host, said) = (Arc::new(TestHost::default()), Captured::default());
-        let ran = cantus::run(&guest(), &options(layout, 3, &host, &said)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("image");
+    for is_legacy in [true, false] {
+        let said = Captured::default();
+        let ran = cantus::run(&guest(), &options(3, peripherals(is_legacy, &file), &said)).unwrap();
         assert_eq!(ran.outcome, Outcome::Exit(0), "{}", String::from_utf8_lossy(&said.bytes()));
-        assert_eq!(host.heard.lock().unwrap().len(), 24);
+        assert_written(&file, 3);
     }
 }
 
 #[test]
 fn an_answer_that_is_missing_or_altered_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let (host, said) = (Arc::new(TestHost::default()), Captured::default());
+    let peripherals = peripherals(false, &folder.path().join("image"));
     let (path, changed) = (folder.path().join("whole.cantus"), folder.path().join("changed.cantus"));
-    cantus::record(&guest(), &options(Layout::Modern, 2, &host, &said), &path, true).unwrap();
+    cantus::record(&guest(), &options(2, peripherals, &Captured::default()), &path, true).unwrap();
     let trace = Trace::open(&path).unwrap();
     let streams = trace.read_all().unwrap();
     let core = streams.iter().position(|events| is_answer(events).is_some()).unwrap();
@@ -138,7 +132,7 @@ fn an_answer_that_is_missing_or_altered_is_noticed() {
     for streams in [altered, missing] {
         let options = cantus_traces::WriterOptions { force: true, ..Default::default() };
         cantus_traces::rewrite(&trace, &changed, &streams, options).unwrap();
-        let (verdict, _) = replayed(&changed, Layout::Modern);
+        let (verdict, _) = replayed(&changed);
         assert!(matches!(verdict, Verdict::Diverged(_)), "{verdict:?}");
     }
 }
