@@ -20,9 +20,9 @@ use cantus_isa::{
 pub const MODES: usize = 8;
 /// Slots of each mode; direct-mapped by the low bits of the virtual page's number, folded once, so that pages at a
 /// distance of a round number do not drive each other out.
-const SLOTS: usize = 256;
+pub(crate) const SLOTS: usize = 256;
 /// A tag that no address matches: not page-aligned.
-const NOTHING: u64 = u64::MAX;
+pub(crate) const NOTHING: u64 = u64::MAX;
 
 /// What a translation, or a grant, permits. A set of bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -83,12 +83,12 @@ pub struct Fast {
 const EMPTY: Fast = Fast { read: NOTHING, write: NOTHING, execute: NOTHING, addend: 0 };
 
 #[derive(Clone, Copy)]
-struct Slot {
+pub(crate) struct Slot {
     /// Virtual page address, or [`NOTHING`].
-    tag: u64,
-    translation: Translation,
+    pub(crate) tag: u64,
+    pub(crate) translation: Translation,
     /// Next slot of the same page of RAM, plus one; 0 ends the chain.
-    next: u16,
+    pub(crate) next: u16,
 }
 
 impl Slot {
@@ -106,7 +106,7 @@ const VACANT: Slot = Slot {
 /// The translations and fast entries of one core.
 pub struct Tlb {
     fast: Box<[Fast]>,
-    slots: Box<[Slot]>,
+    pub(crate) slots: Box<[Slot]>,
     /// How many slots hold a part of a superpage.
     parts: usize,
     /// For each page of RAM the first slot of its chain, plus one.
@@ -134,7 +134,7 @@ impl Tlb {
         }
     }
 
-    fn index(mode: usize, address: Gva) -> usize {
+    pub(crate) fn index(mode: usize, address: Gva) -> usize {
         let page = address.page() as usize;
         (mode % MODES) * SLOTS + (page ^ (page / SLOTS)) % SLOTS
     }
@@ -290,13 +290,18 @@ impl Tlb {
         self.fast.fill(EMPTY);
     }
 
+    /// Empties every fast right to write: whoever writes next asks again.
+    pub fn revoke_writes(&mut self) {
+        self.fast.iter_mut().for_each(|fast| fast.write = NOTHING);
+    }
+
     fn ram_page(&self, page: Gpa) -> Option<PageIndex> {
         let index = page.0.wrapping_sub(self.ram_base.0) >> PAGE_SHIFT;
         (index < self.heads.len() as u64).then_some(PageIndex(index as u32))
     }
 
     /// Replaces a slot, its place in the chains, and empties its fast entry.
-    fn put(&mut self, index: usize, slot: Slot) {
+    pub(crate) fn put(&mut self, index: usize, slot: Slot) {
         let old = self.slots[index];
         if old.tag == NOTHING && slot.tag == NOTHING {
             return;

@@ -47,10 +47,12 @@ mod executed;
 mod guest;
 pub mod hunt;
 mod machine;
+mod moment;
 mod options;
 mod record;
 mod replay;
 mod run;
+mod seek;
 mod verify;
 mod watch;
 
@@ -64,10 +66,12 @@ pub use dump::dump;
 pub use error::Error;
 pub use executed::Executed;
 pub use guest::Guest;
+pub use moment::Moment;
 pub use options::{Captured, Input, Interrupt, Options, Output};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};
+pub use seek::{Span, Stand};
 pub use verify::{Narrowed, Verified, verify};
 
 /// README's example compiles.

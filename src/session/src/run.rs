@@ -3,7 +3,7 @@
 use crate::machine::Setup;
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
-use cantus_interp::Executor;
+use cantus_interp::{Executor, Interp};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Ran {
 /// Where the machine or the guest's file is not what it should be.
 pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
-    let cores = setup.cores().into_iter().map(|(core, executor)| (core, executor, ())).collect();
+    let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
     let engine = Engine::new(
         options.engine(),
         Free,
