@@ -4,7 +4,7 @@ use crate::generator::{Program, Size};
 use crate::random::Random;
 use cantus::{
     Captured, ClockPolicy, Guest, Input, Moment, Options, Outcome, Output, Policy, Recorded, ReplayOptions,
-    Verdict, record, replay,
+    Verdict, record, replay, verify_stretches,
 };
 use cantus_traces::Trace;
 use std::fmt;
@@ -157,6 +157,17 @@ fn check_parts(recorded: &Recorded, output: &[u8], schedule: &Schedule, trace: &
         }
         if replayed.steps != recorded.steps || !output.ends_with(&told.bytes()) {
             return Err(format!("from cut {cut}, it ends at {:?} or prints otherwise", replayed.steps));
+        }
+    }
+    if schedule.checkpoint_interval != 0 {
+        let options = ReplayOptions { workers: 1, ..ReplayOptions::default() };
+        let verified =
+            verify_stretches(trace, &options, 2).map_err(|error| format!("in stretches: {error}"))?;
+        if verified.replayed.verdict != Verdict::Identical || verified.replayed.steps != recorded.steps {
+            return Err(format!(
+                "in {} stretches, it was {:?}",
+                verified.stretches, verified.replayed.verdict
+            ));
         }
     }
     let moment = Moment::Percent((schedule.seed % 101) as u8);

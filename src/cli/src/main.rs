@@ -5,6 +5,7 @@
 
 mod args;
 mod failure;
+mod moments;
 mod outcome;
 mod places;
 mod source_text;

@@ -53,6 +53,7 @@ mod record;
 mod replay;
 mod run;
 mod seek;
+mod stretch;
 mod verify;
 mod watch;
 
@@ -72,7 +73,7 @@ pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};
 pub use seek::{Span, Stand};
-pub use verify::{Narrowed, Verified, verify};
+pub use verify::{Narrowed, Verified, verify, verify_stretches};
 
 /// README's example compiles.
 #[cfg(doctest)]

@@ -118,8 +118,13 @@ impl Opened {
         };
         let until = match &span.to {
             None => Until::TraceEnds,
-            Some(Stand { cut: Some(cut), .. }) => Until::Cut(*cut),
-            Some(Stand { cut: None, .. }) => Until::Position,
+            // Where it begins behind that very cut, there is nothing to replay.
+            Some(Stand { cut: Some(cut), .. })
+                if span.from.as_ref().and_then(|stand| stand.cut) != Some(*cut) =>
+            {
+                Until::Cut(*cut)
+            }
+            Some(_) => Until::Position,
         };
         let mut parts = Vec::new();
         for ((core, history), end) in cores.iter().zip(histories).zip(ends) {
