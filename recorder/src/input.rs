@@ -26,6 +26,13 @@ impl Lane {
         intact
     }
 
+    /// The host answers a device.
+    pub(crate) fn note_answer(&mut self, position: u64, device: DeviceId, bytes: Vec<u8>) -> Vec<u8> {
+        let event = Event::Answer { device, bytes };
+        self.note(position, &event);
+        if let Event::Answer { bytes, .. } = event { bytes } else { Vec::new() }
+    }
+
     /// A device receives bytes in the name of the core.
     pub(crate) fn note_input(&mut self, position: u64, device: DeviceId, bytes: &[u8]) {
         self.note(position, &Event::Input { device, bytes: bytes.to_vec() });

@@ -162,6 +162,16 @@ impl Boundary for Recorder {
         lane.note_input(position, device, bytes);
     }
 
+    fn answer(
+        &self,
+        lane: &mut Lane,
+        position: u64,
+        device: DeviceId,
+        live: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Vec<u8> {
+        lane.note_answer(position, device, live())
+    }
+
     fn cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
         self.note_cut(cores);
     }

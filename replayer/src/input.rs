@@ -1,7 +1,7 @@
 //! Inputs: what the outside said is read from the trace.
 
 use crate::{Cause, Lane, Replayer};
-use cantus_traces::Event;
+use cantus_traces::{DeviceId, Event};
 
 impl Lane {
     /// A store-conditional fails where the trace says so.
@@ -28,5 +28,18 @@ impl Replayer {
         }
         self.diverge_at(lane, position, Cause::NotRecorded { question: "the clock" });
         0
+    }
+
+    /// The host answers what it answered. Where the trace has no answer to this device, the run has left it.
+    pub(crate) fn recorded_answer(&self, lane: &mut Lane, position: u64, device: DeviceId) -> Vec<u8> {
+        if let Some((at, Event::Answer { device: asked, .. })) = &lane.next
+            && at.0 == position
+            && *asked == device
+            && let Some((_, Event::Answer { bytes, .. })) = lane.consume()
+        {
+            return bytes;
+        }
+        self.diverge_at(lane, position, Cause::NotRecorded { question: "an answer of the host" });
+        Vec::new()
     }
 }

@@ -249,7 +249,7 @@ impl Boundary for Replayer {
                     core.hart.lines = *lines;
                     lane.consume();
                 }
-                Event::Clock(_) | Event::ConditionalFailed => {
+                Event::Clock(_) | Event::ConditionalFailed | Event::Answer { .. } => {
                     // The step itself asks for it.
                     return if here < lane.end {
                         Next::Run { until: here + 1 }
@@ -312,6 +312,16 @@ impl Boundary for Replayer {
     }
 
     fn input(&self, _: &mut Lane, _: u64, _: DeviceId, _: &[u8]) {}
+
+    fn answer(
+        &self,
+        lane: &mut Lane,
+        position: u64,
+        device: DeviceId,
+        _: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Vec<u8> {
+        self.recorded_answer(lane, position, device)
+    }
 
     fn cut(&self, cores: &mut [(&mut Core, &mut Lane)]) {
         self.check_cut(cores);

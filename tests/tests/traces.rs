@@ -55,6 +55,7 @@ fn golden_traces_hold_events_of_every_kind() {
                 Event::ConditionalFailed => "conditional failed",
                 Event::Input { .. } => "input",
                 Event::Digest { .. } => "digest",
+                Event::Answer { .. } => "answer",
                 // Comes only in runs that are too long to be kept.
                 Event::Cut { .. } => continue,
             });

@@ -20,6 +20,7 @@
 //! | 1 | input | device (1 byte), length, bytes |
 //! | 2 | cut | its number |
 //! | 3 | order edge to a position before the last known | core (1 byte), position |
+//! | 4 | answer of the host | device (1 byte), length, bytes |
 //!
 //! The decoder is total: any bytes give events or a reason why not (`REP-3`).
 
@@ -41,6 +42,7 @@ const RARE_DIGEST: u8 = 0;
 const RARE_INPUT: u8 = 1;
 const RARE_CUT: u8 = 2;
 const RARE_ORDER_BACK: u8 = 3;
+const RARE_ANSWER: u8 = 4;
 
 /// What encoder and decoder know alike after each event of a chunk.
 struct Known {
@@ -134,7 +136,7 @@ impl EventEncoder {
         self.bytes.len()
     }
 
-    /// Appends an event. Positions ascend and have their limit, inputs are neither empty nor too long; this is the
+    /// Appends an event. Positions ascend and have their limit, inputs are neither empty nor too long, answers not too long; this is the
     /// caller's to keep, because the decoder refuses the rest.
     #[inline]
     pub(crate) fn put(&mut self, position: Position, event: &Event) {
@@ -164,6 +166,13 @@ impl EventEncoder {
                     "REP-3: an input has a bounded length"
                 );
                 self.put_rare(RARE_INPUT, distance);
+                self.bytes.push(device.0);
+                varint::put(&mut self.bytes, bytes.len() as u64);
+                self.bytes.extend_from_slice(bytes);
+            }
+            Event::Answer { device, ref bytes } => {
+                assert!(bytes.len() <= INPUT_BYTES_MAX, "REP-3: an answer has a bounded length");
+                self.put_rare(RARE_ANSWER, distance);
                 self.bytes.push(device.0);
                 varint::put(&mut self.bytes, bytes.len() as u64);
                 self.bytes.extend_from_slice(bytes);
@@ -363,6 +372,16 @@ impl EventDecoder {
                 }
                 Ok(Event::Input { device, bytes: from.slice(length as usize)?.to_vec() })
             }
+            RARE_ANSWER => {
+                let device = crate::DeviceId(from.byte()?);
+                let length = from.varint()?;
+                if length > INPUT_BYTES_MAX as u64 {
+                    return Err(format!(
+                        "expected an answer of up to {INPUT_BYTES_MAX} bytes, came {length}"
+                    ));
+                }
+                Ok(Event::Answer { device, bytes: from.slice(length as usize)?.to_vec() })
+            }
             RARE_CUT => {
                 let number = from.varint()?;
                 let number =
@@ -374,7 +393,7 @@ impl EventDecoder {
                 let position = from.varint()?;
                 self.order(after, position)
             }
-            sub_tag => Err(format!("expected a sub-tag of 0 to 3, came {sub_tag}")),
+            sub_tag => Err(format!("expected a sub-tag of 0 to 4, came {sub_tag}")),
         }
     }
 

@@ -41,6 +41,7 @@ impl History {
             Event::Clock(ticks) => (3, *ticks, 0),
             Event::ConditionalFailed => (4, 0, 0),
             Event::Input { device, bytes } => (5, u64::from(device.0), bytes.len() as u64),
+            Event::Answer { device, bytes } => (7, u64::from(device.0), bytes.len() as u64),
             Event::Cut { number } => (6, u64::from(*number), 0),
             Event::Digest { .. } => return,
         };
@@ -51,7 +52,7 @@ impl History {
         }
         self.hasher.update(&words);
         match event {
-            Event::Input { bytes, .. } => self.hasher.update(bytes),
+            Event::Input { bytes, .. } | Event::Answer { bytes, .. } => self.hasher.update(bytes),
             Event::Cut { .. } => *self = Self::resume(self.hasher.content_digest()),
             Event::Order { .. }
             | Event::Lines(_)

@@ -20,7 +20,7 @@ pub const WORDS_MAX: usize = 4096;
 
 /// The last position that a core can reach.
 pub const POSITION_MAX: u64 = (1 << 62) - 1;
-/// The most bytes of one input to a device.
+/// The most bytes of one input to a device, and of one answer of the host.
 pub const INPUT_BYTES_MAX: usize = 4 << 20;
 /// The bytes of one page of guest memory.
 pub const PAGE_BYTES: usize = 4096;

@@ -73,6 +73,13 @@ pub enum Event {
         /// The bytes, in order of arrival; never empty.
         bytes: Vec<u8>,
     },
+    /// The next step asked the host through a device, and this is what it answered. A step may ask more than once.
+    Answer {
+        /// The device that asked.
+        device: DeviceId,
+        /// The answer; may be empty.
+        bytes: Vec<u8>,
+    },
     /// What the core's state, and all that it had consumed of its stream, hashed to here.
     Digest {
         /// The architectural state of the core.

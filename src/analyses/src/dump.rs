@@ -106,6 +106,13 @@ pub enum Happening {
         /// The bytes, with escapes for what is not printable ASCII.
         text: String,
     },
+    /// The next step asked the host, and got an answer.
+    Answer {
+        /// The device that asked.
+        device: u8,
+        /// The bytes, with escapes for what is not printable ASCII.
+        text: String,
+    },
     /// A digest of the core.
     Digest {
         /// Of its state.
@@ -148,6 +155,7 @@ impl Display for Dumped {
             Happening::Clock { ticks: None } => "clock".to_owned(),
             Happening::ConditionalFailed => "sc       failed".to_owned(),
             Happening::Input { device, text } => format!("input    device {device}: \"{text}\""),
+            Happening::Answer { device, text } => format!("answer   device {device}: \"{text}\""),
             Happening::Digest { state, history } => format!("digest   {state} history {history}"),
             Happening::Cut { number } => format!("cut      {number}"),
         };
@@ -279,6 +287,9 @@ impl Dumped {
             Event::Input { device, bytes } => {
                 Happening::Input { device: device.0, text: bytes.escape_ascii().to_string() }
             }
+            Event::Answer { device, bytes } => {
+                Happening::Answer { device: device.0, text: bytes.escape_ascii().to_string() }
+            }
             Event::Digest { state, history } => {
                 Happening::Digest { state: state.to_string(), history: history.to_string() }
             }
@@ -292,7 +303,10 @@ impl Dumped {
         let happening = match self.happening {
             Happening::Order { after, .. } => Happening::Order { after, after_position: None },
             Happening::Clock { .. } => Happening::Clock { ticks: None },
-            kept @ (Happening::Lines { .. } | Happening::ConditionalFailed | Happening::Input { .. }) => kept,
+            kept @ (Happening::Lines { .. }
+            | Happening::ConditionalFailed
+            | Happening::Input { .. }
+            | Happening::Answer { .. }) => kept,
             Happening::Digest { .. } | Happening::Cut { .. } => return None,
         };
         Some(Self { happening, ..self })

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use cantus::{ClockPolicy, Options, Policy};
+use cantus::{ClockPolicy, Guest, GuestFile, KernelStart, Options, Policy};
 use cantus_traces::{CORES_MAX, Position};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -66,8 +66,11 @@ pub enum Verb {
 /// The guest and its machine.
 #[derive(Args, Clone, Debug)]
 pub struct MachineArgs {
-    /// The guest: an ELF file or a raw image
-    pub guest: PathBuf,
+    /// The guest: a program for machine mode, as an ELF file or a raw image
+    #[arg(required_unless_present = "kernel", conflicts_with = "kernel")]
+    pub guest: Option<PathBuf>,
+    #[command(flatten)]
+    pub kernel: KernelArgs,
     /// Emulated cores, 1 to 255
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=CORES_MAX as u64))]
     pub smp: u64,
@@ -88,7 +91,50 @@ pub struct MachineArgs {
     pub max_instructions: Option<u64>,
 }
 
+/// A kernel instead of a program, and what it is started with.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Kernel")]
+pub struct KernelArgs {
+    /// A kernel instead of a guest: a Linux Image, plain or gzip-compressed, or an ELF file
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// The kernel's initial RAM disk
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// The kernel's command line, such as "console=ttyS0"
+    #[arg(long, value_name = "WORDS", requires = "kernel")]
+    pub append: Option<String>,
+    /// Firmware with SBI that starts the kernel, such as OpenSBI's fw_dynamic, instead of Cantus's own
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub firmware: Option<PathBuf>,
+}
+
 impl MachineArgs {
+    /// Reads the guest's files.
+    pub fn open_guest(&self) -> Result<Guest, Failure> {
+        let KernelArgs { kernel, initrd, append, firmware } = &self.kernel;
+        let Some(kernel) = kernel else {
+            // Where the guest is given, clap lets these pass.
+            let of_kernel = [
+                ("--initrd", initrd.is_some()),
+                ("--append", append.is_some()),
+                ("--firmware", firmware.is_some()),
+            ];
+            if let Some((flag, _)) = of_kernel.iter().find(|(_, is_given)| *is_given) {
+                return Err(
+                    Failure::usage(format!("{flag} is for a kernel")).advise("give the kernel with --kernel")
+                );
+            }
+            let guest = self.guest.as_deref().ok_or_else(|| Failure::usage("there is no guest"))?;
+            return Ok(Guest::of_file(open_file(guest, "read the guest")?, None));
+        };
+        let initrd = initrd.as_deref().map(|path| open_file(path, "read the initrd")).transpose()?;
+        let firmware = firmware.as_deref().map(|path| open_file(path, "read the firmware")).transpose()?;
+        let command_line = append.clone().unwrap_or_default();
+        let start = KernelStart { initrd, command_line, firmware };
+        Ok(Guest::of_file(open_file(kernel, "read the kernel")?, Some(start)))
+    }
+
     /// As options of the session.
     pub fn options(&self) -> Options {
         let defaults = Options::default();
@@ -272,6 +318,11 @@ fn size(text: &str) -> Result<u64, String> {
         Some(bytes) => Ok(bytes),
         None => Err("RAM may have at most 1T".to_owned()),
     }
+}
+
+/// Reads one of the guest's files.
+pub fn open_file(path: &std::path::Path, doing: &str) -> Result<GuestFile, Failure> {
+    GuestFile::open(path).map_err(|error| Failure::io(path, doing, &error))
 }
 
 /// Reads the command line.

@@ -13,6 +13,10 @@ pub enum Refusal {
     Fault,
 }
 
+/// Guest memory that an input needs cannot be had at once. Nothing has happened, and the input comes again later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Blocked;
+
 /// How the guest ended the run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Outcome {
@@ -63,6 +67,20 @@ pub trait Outside {
 
     /// Writes guest RAM: all of it, or nothing where it refuses.
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal>;
+
+    /// Gets all that [`Outside::memory_write`] needs for this range, and writes nothing. Once every read and reservation
+    /// of a step has been granted, nothing in it is refused any more: a device may then change, write, ask and tell.
+    fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// The same for [`Outside::memory_read`], without reading.
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Asks the host, and waits for its answer: a logged input. A device asks only when its step can no longer be
+    /// refused, and never while it receives an input. The answer is not to be trusted.
+    fn ask_host(&mut self, question: &[u8]) -> Vec<u8>;
+
+    /// Tells the host something, which a replay's host does not hear. Only when the step can no longer be refused.
+    fn tell_host(&mut self, message: &[u8]);
 }
 
 /// A device with registers in the physical address space.
@@ -87,8 +105,16 @@ pub trait Device: Send {
         outside: &mut dyn Outside,
     ) -> Result<(), Refusal>;
 
-    /// Bytes arrive from the host's console. Any number is taken; a device that is no console drops them.
-    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) {
+    /// Bytes arrive from outside. Any number is taken; a device that has no use for them drops them. A device that needs
+    /// guest memory for them may be blocked, as in an access; nothing else is a reason to refuse.
+    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) -> Result<(), Blocked> {
+        let _ = (bytes, outside);
+        Ok(())
+    }
+
+    /// Something about the device changes from outside that is not bytes for the guest, such as the size of a console's
+    /// window; each device says what it understands. Anything else is dropped.
+    fn control(&mut self, bytes: &[u8], outside: &mut dyn Outside) {
         let _ = (bytes, outside);
     }
 

@@ -16,10 +16,12 @@ pub mod clint;
 pub mod finisher;
 pub mod htif;
 pub mod plic;
+pub mod rtc;
 pub mod uart;
+pub mod virtio;
 
 #[cfg(test)]
 mod testing;
 
-pub use device::{Device, Outcome, Outside, Refusal};
+pub use device::{Blocked, Device, Outcome, Outside, Refusal};
 pub use state::{StateError, StateReader};

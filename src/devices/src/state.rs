@@ -88,6 +88,31 @@ impl<'a> StateReader<'a> {
         Ok(self.u8_up_to(1, "a flag, 0 or 1")? == 1)
     }
 
+    /// The next 16-bit number.
+    pub fn u16(&mut self) -> Result<u16, StateError> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    /// The next 32-bit number, which is at most `max`.
+    pub fn u32_up_to(&mut self, max: u32, expected: &'static str) -> Result<u32, StateError> {
+        let at = self.at;
+        match self.u32()? {
+            found if found > max => {
+                Err(StateError::Value { device: self.device, at, expected, found: found.into() })
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// The next 64-bit number, which is below `end`.
+    pub fn u64_below(&mut self, end: u64, expected: &'static str) -> Result<u64, StateError> {
+        let at = self.at;
+        match self.u64()? {
+            found if found >= end => Err(StateError::Value { device: self.device, at, expected, found }),
+            value => Ok(value),
+        }
+    }
+
     /// The next 32-bit number.
     pub fn u32(&mut self) -> Result<u32, StateError> {
         Ok(u32::from_le_bytes(self.array()?))

@@ -2,6 +2,7 @@
 
 use crate::{Device, Outcome, Outside, Refusal, StateReader};
 use cantus_isa::{Gpa, Width};
+use std::collections::BTreeMap;
 
 pub const WIDTHS: [Width; 4] = [Width::Byte, Width::Half, Width::Word, Width::Double];
 
@@ -14,7 +15,27 @@ pub enum Told {
     Raise(u32, bool),
     Output(Vec<u8>),
     Stop(Outcome),
+    Asked(Vec<u8>),
+    Host(Vec<u8>),
 }
+
+/// What a step holds.
+#[derive(Default)]
+pub struct Step {
+    /// How many more grants it gets.
+    pub lines: u64,
+    /// Its rights by line.
+    held: BTreeMap<usize, u8>,
+}
+
+impl Step {
+    pub fn of_lines(lines: u64) -> Self {
+        Self { lines, held: BTreeMap::new() }
+    }
+}
+
+const READ: u8 = 1;
+const WRITE: u8 = 2;
 
 /// An outside with a clock to set and 64 KiB of memory at `MEMORY`.
 pub struct Bench {
@@ -23,6 +44,12 @@ pub struct Bench {
     pub memory: Vec<u8>,
     /// How many more accesses to memory are granted before one is blocked.
     pub grants: u64,
+    /// Where given, grants are counted by lines instead: what a step has got it keeps, and new lines are so many more.
+    pub step: Option<Step>,
+    /// Bytes of memory that were read, written or reserved.
+    pub touched: u64,
+    /// What the host answers; where nothing is given, the question backwards.
+    pub answer: Option<Vec<u8>>,
     /// Whether `told` is kept: a hail of accesses would fill it.
     pub quiet: bool,
 }
@@ -32,7 +59,16 @@ pub const MEMORY: u64 = 0x8000_0000;
 
 impl Bench {
     pub fn new() -> Self {
-        Self { clock: 0, told: Vec::new(), memory: vec![0; 0x1_0000], grants: u64::MAX, quiet: false }
+        Self {
+            clock: 0,
+            told: Vec::new(),
+            memory: vec![0; 0x1_0000],
+            grants: u64::MAX,
+            step: None,
+            touched: 0,
+            answer: None,
+            quiet: false,
+        }
     }
 
     /// Everything told since the last call.
@@ -46,10 +82,21 @@ impl Bench {
         }
     }
 
-    fn range(&mut self, address: Gpa, length: usize) -> Result<std::ops::Range<usize>, Refusal> {
+    fn range(&mut self, address: Gpa, length: usize, right: u8) -> Result<std::ops::Range<usize>, Refusal> {
         let start = usize::try_from(address.0.wrapping_sub(MEMORY)).map_err(|_| Refusal::Fault)?;
         let end = start.checked_add(length).filter(|&end| end <= self.memory.len()).ok_or(Refusal::Fault)?;
-        self.grants = self.grants.checked_sub(1).ok_or(Refusal::Blocked)?;
+        self.touched += 16 + length as u64;
+        match &mut self.step {
+            None => self.grants = self.grants.checked_sub(1).ok_or(Refusal::Blocked)?,
+            Some(step) => {
+                for line in start / 64..end.div_ceil(64) {
+                    if step.held.get(&line).is_none_or(|held| held & right != right) {
+                        step.lines = step.lines.checked_sub(1).ok_or(Refusal::Blocked)?;
+                        *step.held.entry(line).or_default() |= right;
+                    }
+                }
+            }
+        }
         Ok(start..end)
     }
 }
@@ -85,15 +132,35 @@ impl Outside for Bench {
     }
 
     fn memory_read(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
-        let range = self.range(address, into.len())?;
+        let range = self.range(address, into.len(), READ)?;
         into.copy_from_slice(&self.memory[range]);
         Ok(())
     }
 
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
-        let range = self.range(address, from.len())?;
+        let range = self.range(address, from.len(), READ | WRITE)?;
         self.memory[range].copy_from_slice(from);
         Ok(())
+    }
+
+    fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.range(address, length.min(1 << 32) as usize, READ | WRITE).map(|_| ())
+    }
+
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.range(address, length.min(1 << 32) as usize, READ).map(|_| ())
+    }
+
+    fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
+        self.tell(Told::Asked(question.to_vec()));
+        if let Some(answer) = &self.answer {
+            return answer.clone();
+        }
+        question.iter().rev().copied().collect()
+    }
+
+    fn tell_host(&mut self, message: &[u8]) {
+        self.tell(Told::Host(message.to_vec()));
     }
 }
 
@@ -177,8 +244,9 @@ pub fn hail<D: Device>(
                 let bytes = bits.to_le_bytes();
                 let bytes = &bytes[..random.below(9) as usize];
                 if first.input_room() >= bytes.len() {
-                    first.input(bytes, &mut one);
-                    second.input(bytes, &mut two);
+                    one.grants = u64::MAX;
+                    assert_eq!(first.input(bytes, &mut one), Ok(()));
+                    assert_eq!(second.input(bytes, &mut two), Ok(()));
                 }
             }
             _ => {
@@ -223,7 +291,7 @@ fn damage<D: Device>(new: &impl Fn() -> D, state: &[u8], random: &mut Random) {
             let (at, width) = (random.below(16), WIDTHS[random.below(4) as usize]);
             let _ = device.load(at, width, &mut bench);
             let _ = device.store(at, width, random.value(), &mut bench);
-            device.input(&[1, 2, 3], &mut bench);
+            let _ = device.input(&[1, 2, 3], &mut bench);
         }
     }
 }

@@ -87,6 +87,15 @@ pub trait Boundary: Sync {
     /// These bytes reach a device before the step at `position`. Asked when live only.
     fn input(&self, lane: &mut Self::Lane, position: u64, device: DeviceId, bytes: &[u8]);
 
+    /// What the host answers to the question that `device` asks in the step at `position`; `live` asks it.
+    fn answer(
+        &self,
+        lane: &mut Self::Lane,
+        position: u64,
+        device: DeviceId,
+        live: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Vec<u8>;
+
     /// A consistent cut: all these cores have come to it, and nothing runs.
     fn cut(&self, cores: &mut [(&mut Core, &mut Self::Lane)]);
 

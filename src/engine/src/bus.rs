@@ -1,6 +1,6 @@
 //! What the engine is to the devices, and the devices to the engine.
 
-use cantus_interp::Refusal;
+use cantus_interp::{Blocked, Refusal};
 use cantus_isa::{Gpa, Width};
 use cantus_traces::{CoreId, DeviceId, Position};
 
@@ -29,11 +29,17 @@ pub trait Bus: Send + Sync {
         context: &mut dyn BusContext,
     ) -> Result<(), Refusal>;
 
-    /// Bytes from outside, received in the name of the context's core.
-    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext);
+    /// Bytes from outside, received in the name of the context's core. Where the device needs guest memory that cannot be
+    /// had at once, nothing has happened, and the bytes come again later.
+    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) -> Result<(), Blocked>;
 }
 
 /// The engine's side of one access.
+///
+/// A step may need guest memory in many places, and each may say [`Refusal::Blocked`]; the step then starts over. So a
+/// device first reads and reserves all that it needs, and only then changes anything, writes, asks the host or tells it
+/// something. From its first write, question or message on, nothing in the step may be blocked any more, and nothing is:
+/// what was read or reserved stays granted to the end of the step (ORD-4).
 pub trait BusContext {
     /// Whose step it is, and how many steps that core has completed before.
     fn here(&self) -> (CoreId, Position);
@@ -62,6 +68,22 @@ pub trait BusContext {
     /// Reads guest RAM in the name of this step.
     fn read_memory(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal>;
 
-    /// Writes guest RAM in the name of this step.
+    /// Writes guest RAM in the name of this step: all of it, or nothing.
     fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal>;
+
+    /// Gets what [`BusContext::write_memory`] needs for this range, and writes nothing. Later writes to it in this step
+    /// are not refused.
+    fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// The same for [`BusContext::read_memory`].
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Asks the host, in the name of this step. A logged input, of at most [`INPUT_BYTES_MAX`] bytes (what is longer is
+    /// cut). Not to be asked while a device receives an input.
+    ///
+    /// [`INPUT_BYTES_MAX`]: cantus_traces::limits::INPUT_BYTES_MAX
+    fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8>;
+
+    /// Tells the host something. A replay's host hears nothing.
+    fn tell_host(&mut self, device: DeviceId, message: &[u8]);
 }

@@ -28,7 +28,7 @@ pub struct Clock {
     elapsed: AtomicU64,
     /// Cores that are not asleep.
     awake: AtomicUsize,
-    /// What the guest has added by setting the clock, in ticks.
+    /// What the guest has added by setting the clock, and the jumps, in ticks; it wraps as they do.
     offset: AtomicI64,
 }
 
@@ -76,15 +76,20 @@ impl Clock {
         }
     }
 
-    /// Every core waits until `ticks`: virtual time jumps there. Under the host's policy, returns how long that is.
+    /// Every core waits until `ticks`: virtual time jumps there, however far that is. Under the host's policy, returns
+    /// how long that is.
     pub fn jump(&self, ticks: u64) -> Option<Duration> {
-        let nanoseconds = ticks.saturating_sub(self.now()).saturating_mul(NANOSECONDS_PER_TICK);
+        let left = ticks.saturating_sub(self.now());
         match self.policy {
             ClockPolicy::Virtual => {
-                self.elapsed.fetch_add(nanoseconds.saturating_mul(FRACTIONS), Relaxed);
+                // Not `elapsed`, in whose fractions of a nanosecond not every number of ticks has room.
+                self.offset.fetch_add(left as i64, Relaxed);
                 None
             }
-            ClockPolicy::Host => (nanoseconds != 0).then(|| Duration::from_nanos(nanoseconds)),
+            ClockPolicy::Host => {
+                let nanoseconds = left.saturating_mul(NANOSECONDS_PER_TICK);
+                (nanoseconds != 0).then(|| Duration::from_nanos(nanoseconds))
+            }
         }
     }
 
@@ -116,5 +121,17 @@ mod tests {
         clock.set(5);
         clock.advance(100);
         assert_eq!(clock.now(), 6);
+    }
+
+    #[test]
+    fn time_jumps_to_any_tick() {
+        let clock = Clock::new(ClockPolicy::Virtual, 1);
+        for ticks in [1 << 40, 1 << 62, 1 << 63, u64::MAX - 1] {
+            assert_eq!(clock.jump(ticks), None);
+            assert_eq!(clock.now(), ticks);
+            assert_eq!(clock.jump(7), None, "there is no way back");
+            assert_eq!(clock.now(), ticks);
+        }
+        assert!(Clock::new(ClockPolicy::Host, 1).jump(u64::MAX - 1).is_some());
     }
 }

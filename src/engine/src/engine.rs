@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::port::Window;
 use crate::schedule::Schedule;
 use crate::scheduler::{Back, Picked};
-use crate::{Boundary, Clock, ClockPolicy, Console, Next, Outcome, Outside, Policy};
+use crate::{Boundary, Clock, ClockPolicy, Console, Host, Next, Outcome, Outside, Policy};
 use cantus_interp::{Core, Executor, Exit};
 use cantus_traces::CoreId;
 use cantus_transactions::Safepoints;
@@ -100,12 +100,18 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         bus: Arc<dyn Bus>,
         safepoints: Arc<Safepoints>,
         console: Box<dyn Console>,
+        host: Box<dyn Host>,
     ) -> Self {
         assert!(!cores.is_empty() && configuration.workers > 0, "a machine has a core and a worker");
         let clock = Clock::new(configuration.clock, cores.len());
         let Configuration { policy, seed, choices_max, .. } = configuration;
         let schedule = Schedule::new(policy, seed, choices_max, cores.len());
-        let outside = Outside::new(cores.len(), clock, schedule, safepoints, console);
+        let outside = Outside::new(cores.len(), clock, schedule, safepoints, console, host);
+        if B::LIVE {
+            for (id, (core, _, _)) in cores.iter().enumerate() {
+                outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
+            }
+        }
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {
@@ -276,7 +282,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {
-                    window.input(core, device, &bytes);
+                    let received = window.input(core, device, &bytes);
+                    assert_eq!(received, Ok(()), "REP-1: nothing blocks where nothing is live");
                     continue;
                 }
                 Next::End => return Turn::Over,
@@ -285,7 +292,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 && let Some((device, bytes)) = self.outside.take_input(id)
             {
                 let position = core.position;
-                window.input(core, device, &bytes);
+                if window.input(core, device, &bytes).is_err() {
+                    self.outside.return_input(device, bytes);
+                    return Turn::Blocked;
+                }
                 // Behind the order edges of the devices that it reached.
                 self.boundary.input(window.lane, position, device, &bytes);
                 continue;

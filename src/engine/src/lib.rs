@@ -22,7 +22,7 @@ pub use clock::{Clock, ClockPolicy, TICKS_PER_SECOND};
 pub use core_state::{CoreStateError, read_core, write_core};
 pub use engine::{Configuration, Ended, Engine, Finished};
 pub use free::Free;
-pub use outside::{Console, Outside};
+pub use outside::{Console, Host, NoHost, Outside};
 pub use schedule::Policy;
 
 use cantus_traces::CoreId;

@@ -5,6 +5,7 @@
 use crate::schedule::Schedule;
 use crate::scheduler::Scheduler;
 use crate::{Clock, Outcome};
+use cantus_traces::limits::INPUT_BYTES_MAX;
 use cantus_traces::{CoreId, DeviceId};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
@@ -12,13 +13,35 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 
-/// The bit of the machine timer interrupt in `mip` (Privileged ISA, section 3.1.9).
+/// The bits of the timer interrupts in `mip` (Privileged ISA, "Machine Interrupt Registers"; "Sstc").
 const MTIP: u32 = 1 << 7;
+const STIP: u32 = 1 << 5;
 
 /// Where a guest's console output goes.
 pub trait Console: Send + Sync {
     /// Bytes that the guest has written, in its order.
     fn write(&self, bytes: &[u8]);
+}
+
+/// The host as devices know it: what they ask in the middle of a step, and what they tell. Called from the workers'
+/// threads, with a device's lock held, so an answer should not be long in coming.
+pub trait Host: Send + Sync {
+    /// The answer to a device's question. The guest waits for it.
+    fn answer(&self, device: DeviceId, question: &[u8]) -> Vec<u8>;
+
+    /// A device tells the host something.
+    fn told(&self, device: DeviceId, message: &[u8]);
+}
+
+/// The host of a machine that has no device which needs one: it answers nothing to everything.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn answer(&self, _: DeviceId, _: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn told(&self, _: DeviceId, _: &[u8]) {}
 }
 
 /// Everything around the cores that changes by itself. Shared with the threads that feed it.
@@ -27,12 +50,32 @@ pub struct Outside {
     pub(crate) safepoints: Arc<Safepoints>,
     pub(crate) scheduler: Scheduler,
     lines: Box<[AtomicU32]>,
-    deadlines: Box<[AtomicU64]>,
+    deadlines: Box<[Deadlines]>,
     inbox: Mutex<VecDeque<(DeviceId, Vec<u8>)>>,
     input_open: AtomicBool,
     stopped: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
+    host: Box<dyn Host>,
+}
+
+/// When the timer interrupts of a core become due, in ticks; all ones is never.
+struct Deadlines {
+    /// What the CLINT compares with.
+    machine: AtomicU64,
+    /// What the core's own `stimecmp` says.
+    supervisor: AtomicU64,
+}
+
+impl Deadlines {
+    fn never() -> Self {
+        Self { machine: AtomicU64::new(u64::MAX), supervisor: AtomicU64::new(u64::MAX) }
+    }
+
+    /// The line of each with its deadline.
+    fn all(&self) -> [(u32, u64); 2] {
+        [(MTIP, self.machine.load(SeqCst)), (STIP, self.supervisor.load(SeqCst))]
+    }
 }
 
 impl Outside {
@@ -42,18 +85,20 @@ impl Outside {
         schedule: Schedule,
         safepoints: Arc<Safepoints>,
         console: Box<dyn Console>,
+        host: Box<dyn Host>,
     ) -> Self {
         Self {
             clock,
             safepoints,
             scheduler: Scheduler::new(cores, schedule),
             lines: (0..cores).map(|_| AtomicU32::new(0)).collect(),
-            deadlines: (0..cores).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            deadlines: (0..cores).map(|_| Deadlines::never()).collect(),
             inbox: Mutex::default(),
             input_open: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             outcome: Mutex::default(),
             console,
+            host,
         }
     }
 
@@ -102,6 +147,11 @@ impl Outside {
         (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
     }
 
+    /// Puts an input back that could not be received yet: it is the next one again.
+    pub(crate) fn return_input(&self, device: DeviceId, bytes: Vec<u8>) {
+        self.inbox.lock().push_front((device, bytes));
+    }
+
     /// Asks a core to look at what is live, and wakes it up where it sleeps.
     fn call(&self, core: CoreId) {
         self.safepoints.raise(core);
@@ -117,23 +167,44 @@ impl Outside {
     }
 
     pub(crate) fn set_deadline(&self, core: CoreId, ticks: u64) {
-        self.deadlines[core.index()].store(ticks, SeqCst);
+        self.deadlines[core.index()].machine.store(ticks, SeqCst);
         self.call(core);
+    }
+
+    /// Only the core itself does this, which looks at its lines before its next step.
+    pub(crate) fn set_supervisor_deadline(&self, core: CoreId, ticks: u64) {
+        self.deadlines[core.index()].supervisor.store(ticks, SeqCst);
     }
 
     /// The interrupt lines of a core right now.
     pub(crate) fn lines(&self, core: CoreId) -> u32 {
-        let deadline = self.deadlines[core.index()].load(SeqCst);
-        let timer = deadline != u64::MAX && self.clock.now() >= deadline;
-        self.lines[core.index()].load(SeqCst) | if timer { MTIP } else { 0 }
+        let deadlines = self.deadlines[core.index()].all();
+        let lines = self.lines[core.index()].load(SeqCst);
+        if deadlines.iter().all(|&(_, ticks)| ticks == u64::MAX) {
+            return lines;
+        }
+        let now = self.clock.now();
+        let due = |&(_, ticks): &(u32, u64)| ticks != u64::MAX && now >= ticks;
+        deadlines.iter().filter(|deadline| due(deadline)).fold(lines, |lines, (line, _)| lines | line)
     }
 
-    /// When the timer will change the lines of a core that sees `seen`; none where there is news for it already.
+    /// When a timer will change the lines of a core that sees `seen`; none where there is news for it already.
     pub(crate) fn sleeps_until(&self, core: CoreId, seen: u32) -> Option<u64> {
         let input = core == CoreId(0) && !self.inbox.lock().is_empty();
         let news = self.is_stopped() || input || self.lines(core) != seen;
-        let deadline = || if seen & MTIP != 0 { u64::MAX } else { self.deadlines[core.index()].load(SeqCst) };
-        (!news).then(deadline)
+        let deadlines = self.deadlines[core.index()].all();
+        let to_come = deadlines.iter().filter(|(line, _)| seen & line == 0).map(|&(_, ticks)| ticks);
+        (!news).then(|| to_come.min().unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn ask_host(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        let mut answer = self.host.answer(device, question);
+        answer.truncate(INPUT_BYTES_MAX);
+        answer
+    }
+
+    pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {
+        self.host.told(device, message);
     }
 
     pub(crate) fn output(&self, bytes: &[u8]) {

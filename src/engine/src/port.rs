@@ -3,9 +3,10 @@
 use crate::bus::{Bus, BusContext, Stop};
 use crate::{Boundary, Outcome, Outside};
 use cantus_interp::{Blocked, Core, Extent, Port, Refusal};
-use cantus_isa::{Gpa, Width};
+use cantus_isa::{Gpa, Width, address::PAGE_SIZE};
 use cantus_memory::{LINE_SIZE, Ram, Right};
 use cantus_traces::{CoreId, DeviceId, Position};
+use std::sync::atomic::{Ordering::SeqCst, fence};
 
 /// One core's window on the world, while it runs.
 pub(crate) struct Window<'a, B: Boundary> {
@@ -29,12 +30,18 @@ impl<B: Boundary> Window<'_, B> {
     }
 
     /// A device receives bytes from outside in the name of this core. That is a step: others that come to the device
-    /// afterwards come after it (ORD-8).
-    pub(crate) fn input(&mut self, core: &mut Core, device: DeviceId, bytes: &[u8]) {
-        self.bus.input(device, bytes, &mut Access { window: self, position: core.position });
+    /// afterwards come after it (ORD-8). It may be blocked like any other step, and has then not happened.
+    pub(crate) fn input(&mut self, core: &mut Core, device: DeviceId, bytes: &[u8]) -> Result<(), Blocked> {
+        let bus = self.bus;
+        let mut access = Access { window: self, position: core.position, receives: true, committed: false };
+        bus.input(device, bytes, &mut access)?;
+        if std::mem::take(&mut self.memory_written) {
+            core.code_epoch += 1;
+        }
         core.position += 1;
         core.hart.not_retired();
         self.boundary.completed(self.lane, core.position);
+        Ok(())
     }
 
     fn ask(&mut self, position: u64, address: Gpa, right: Right) -> Result<Extent, Blocked> {
@@ -52,17 +59,23 @@ impl<B: Boundary> Port for Window<'_, B> {
     }
 
     fn device_load(&mut self, position: u64, address: Gpa, width: Width) -> Result<u64, Refusal> {
-        self.bus.load(address, width, &mut Access { window: self, position })
+        self.bus.load(address, width, &mut Access::to_device(self, position))
     }
 
     fn device_store(&mut self, position: u64, address: Gpa, width: Width, value: u64) -> Result<(), Refusal> {
-        self.bus.store(address, width, value, &mut Access { window: self, position })
+        self.bus.store(address, width, value, &mut Access::to_device(self, position))
     }
 
     fn clock(&mut self, position: u64) -> u64 {
         self.count(position);
         let outside = self.outside;
         self.boundary.clock(self.lane, position, &mut || outside.clock.now())
+    }
+
+    fn set_timer(&mut self, _position: u64, ticks: u64) {
+        if B::LIVE {
+            self.outside.set_supervisor_deadline(self.id, ticks);
+        }
     }
 
     fn conditional(&mut self, position: u64, intact: bool) -> bool {
@@ -84,12 +97,20 @@ impl<B: Boundary> Port for Window<'_, B> {
 struct Access<'w, 'a, B: Boundary> {
     window: &'w mut Window<'a, B>,
     position: u64,
+    /// Whether it is an input. Its questions would stand before it in the record, and a replay would put them to the next
+    /// instruction.
+    receives: bool,
+    /// Something has happened that cannot be taken back.
+    committed: bool,
 }
 
-impl<B: Boundary> Access<'_, '_, B> {
+impl<'w, 'a, B: Boundary> Access<'w, 'a, B> {
+    fn to_device(window: &'w mut Window<'a, B>, position: u64) -> Self {
+        Self { window, position, receives: false, committed: false }
+    }
+
     /// Gets the grants for all of a range of RAM, or none that matters.
-    fn grants(&mut self, address: Gpa, length: usize, right: Right) -> Result<(), Refusal> {
-        let length = length as u64;
+    fn grants(&mut self, address: Gpa, length: u64, right: Right) -> Result<(), Refusal> {
         if length == 0 {
             return Ok(());
         }
@@ -99,8 +120,17 @@ impl<B: Boundary> Access<'_, '_, B> {
         let last = address.0 + (length - 1);
         let mut line = address.0 & !(LINE_SIZE - 1);
         while line <= last {
-            self.window.ask(self.position, Gpa(line), right).map_err(|Blocked| Refusal::Blocked)?;
-            line += LINE_SIZE;
+            match self.window.ask(self.position, Gpa(line), right) {
+                Ok(Extent::Line) => line += LINE_SIZE,
+                Ok(Extent::Page) => line = (line & !(PAGE_SIZE - 1)) + PAGE_SIZE,
+                Err(Blocked) => {
+                    assert!(
+                        !self.committed,
+                        "ORD-4: a device reserves all that it needs before it does anything"
+                    );
+                    return Err(Refusal::Blocked);
+                }
+            }
         }
         Ok(())
     }
@@ -118,6 +148,7 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     }
 
     fn clock(&mut self) -> u64 {
+        assert!(!self.receives, "STATE-3: a device asks in a step that accesses it");
         self.window.clock(self.position)
     }
 
@@ -138,6 +169,7 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     }
 
     fn output(&mut self, bytes: &[u8]) {
+        self.committed = true;
         self.window.outside.output(bytes);
     }
 
@@ -151,19 +183,46 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     }
 
     fn read_memory(&mut self, address: Gpa, into: &mut [u8]) -> Result<(), Refusal> {
-        self.grants(address, into.len(), Right::Read)?;
+        self.grants(address, into.len() as u64, Right::Read)?;
         if !into.is_empty() {
+            // Running free, a ring's index and what it announces are read while another core writes them, in this order.
+            fence(SeqCst);
             self.window.ram.read(address, into);
         }
         Ok(())
     }
 
     fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
-        self.grants(address, from.len(), Right::Write)?;
+        self.grants(address, from.len() as u64, Right::Write)?;
         if !from.is_empty() {
+            fence(SeqCst);
             self.window.ram.write(address, from);
             self.window.memory_written = true;
+            self.committed = true;
         }
         Ok(())
+    }
+
+    fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.grants(address, length, Right::Write)
+    }
+
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.grants(address, length, Right::Read)
+    }
+
+    fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        assert!(!self.receives, "STATE-3: a device asks in a step that accesses it");
+        self.committed = true;
+        let outside = self.window.outside;
+        let mut live = || outside.ask_host(device, question);
+        self.window.boundary.answer(self.window.lane, self.position, device, &mut live)
+    }
+
+    fn tell_host(&mut self, device: DeviceId, message: &[u8]) {
+        self.committed = true;
+        if B::LIVE {
+            self.window.outside.tell_host(device, message);
+        }
     }
 }

@@ -35,6 +35,8 @@ impl Port for Free {
         position
     }
 
+    fn set_timer(&mut self, _: u64, _: u64) {}
+
     fn conditional(&mut self, _: u64, intact: bool) -> bool {
         intact
     }

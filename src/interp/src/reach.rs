@@ -9,18 +9,21 @@
 //!   faults, and so are AMO, LR and SC;
 //! - code is fetched from plain RAM only, in halfwords;
 //! - a misaligned AMO, LR or SC is a misaligned-address exception, which comes before those of translation;
+//! - an instruction on a block of memory that faults blames its address as it stands in the register, and `cbo.zero` of
+//!   what is not plain RAM is an access fault;
 //! - an SC that will fail faults as one that will not, and may set the dirty bit.
 
 use crate::interp::Context;
 use crate::{Blocked, Core, Exit, Extent, Port, Refusal};
-use cantus_isa::riscv::csr::mstatus::SUM;
+use cantus_isa::riscv::csr::{Denied, mstatus::SUM};
 use cantus_isa::riscv::hart::{Hart, Privilege, Reservation};
+use cantus_isa::riscv::meaning::Block;
 use cantus_isa::riscv::pmp::Permissions;
 use cantus_isa::riscv::trap::{Exception, Trap};
 use cantus_isa::riscv::walk::{Access, Walk};
 use cantus_isa::{
     Gpa, Gva, Width,
-    address::{PAGE_SHIFT, PAGE_SIZE},
+    address::{CACHE_BLOCK_SIZE, PAGE_SHIFT, PAGE_SIZE},
 };
 use cantus_memory::{LINE_SIZE, Right, Rights, Translation};
 use std::sync::atomic::Ordering::SeqCst;
@@ -85,7 +88,8 @@ struct Part {
     mode: usize,
     address: Gpa,
     bytes: u64,
-    uniform: bool,
+    /// Not uniform where protection is not the same for all of the page.
+    translation: Translation,
 }
 
 /// One step's reach into memory.
@@ -126,12 +130,33 @@ impl<P: Port> Reach<'_, P> {
             Some(_) | None => self.fill(mode, address, access)?,
         };
         let physical = Gpa(translation.page.0 | virtual_address.offset());
-        let hart = &self.core.hart;
-        if !translation.uniform && !hart.pmp.permissions(mode.privilege, physical.0, bytes).permit(access) {
-            return Err(self.trap(access.access_fault(), address));
+        let translation = if translation.uniform {
+            translation
+        } else {
+            self.protected(mode, translation, physical, bytes, access)
+                .ok_or_else(|| self.trap(access.access_fault(), address))?
+        };
+        Ok(Part { virtual_address, mode: mode.index, address: physical, bytes, translation })
+    }
+
+    /// The translation as far as protection permits it: of the page, if that is the same for all of it, or of the access.
+    #[cold]
+    fn protected(
+        &self,
+        mode: Mode,
+        translation: Translation,
+        physical: Gpa,
+        bytes: u64,
+        access: Access,
+    ) -> Option<Translation> {
+        let pmp = &self.core.hart.pmp;
+        match pmp.of_page(mode.privilege, translation.page.0) {
+            Some(of_page) => {
+                let rights = Rights(translation.rights.0 & rights(of_page, of_page).0);
+                of_page.permit(access).then_some(Translation { rights, uniform: true, ..translation })
+            }
+            None => pmp.permissions(mode.privilege, physical.0, bytes).permit(access).then_some(translation),
         }
-        let (mode, uniform) = (mode.index, translation.uniform);
-        Ok(Part { virtual_address, mode, address: physical, bytes, uniform })
     }
 
     fn fill(&mut self, mode: Mode, address: u64, access: Access) -> Result<Translation, Stop> {
@@ -163,8 +188,10 @@ impl<P: Port> Reach<'_, P> {
                         return Err(Stop::Updated);
                     }
                 }
-                Walk::Mapped { page, permissions, shift } => {
-                    let protection = self.core.hart.pmp.of_page(mode.privilege, page.0);
+                Walk::Mapped { page, permissions, shift, global } => {
+                    let size = 1 << shift.max(PAGE_SHIFT);
+                    let whole = page.0 & !(size - 1);
+                    let protection = self.core.hart.pmp.of_range(mode.privilege, whole, size);
                     if protection.is_some_and(|protection| !protection.permit(access)) {
                         return Err(self.trap(access.access_fault(), address));
                     }
@@ -173,6 +200,7 @@ impl<P: Port> Reach<'_, P> {
                         rights: rights(permissions, protection.unwrap_or(Permissions::ALL)),
                         shift: shift.max(PAGE_SHIFT) as u8,
                         uniform: protection.is_some(),
+                        global,
                     };
                     if shift == 0 && self.core.ram.page(page).is_none() {
                         // A device's page without translation: nothing is gained by an entry, and a page of RAM may lose
@@ -210,7 +238,8 @@ impl<P: Port> Reach<'_, P> {
                     if right == Right::Write {
                         self.note_write(page);
                     }
-                    self.core.tlb.allow(part.mode, part.virtual_address, rights, self.core.ram.host(page));
+                    let host = self.core.ram.host(page);
+                    self.core.tlb.allow(part.mode, part.virtual_address, part.translation, rights, host);
                 }
             }
             Extent::Line => {
@@ -378,6 +407,41 @@ impl<P: Port> Reach<'_, P> {
         }
     }
 
+    /// Zeroes the block that `address` lies in. The other instructions on blocks do nothing but ask that it may be loaded
+    /// from or stored to ("CMO", "Access Permissions"; nothing can be stored to that cannot be loaded from), and what
+    /// they trap with is a store's, too.
+    #[inline(never)]
+    pub fn block(mut self, bits: u32, block: Block, address: u64) -> Result<(), Stop> {
+        if let Err(Denied) = self.core.hart.block_check(block) {
+            return Err(self.illegal(bits));
+        }
+        let access = if block == Block::Zero { Access::Store } else { Access::Load };
+        let start = address & !(CACHE_BLOCK_SIZE - 1);
+        let part = match self.translate(self.context.data, start, CACHE_BLOCK_SIZE, access) {
+            Ok(part) => part,
+            Err(Stop::Trap) => {
+                let page = self.context.trap.cause == access.page_fault();
+                let cause = if page { Exception::StorePage } else { Exception::StoreAccess };
+                return Err(self.trap(cause, address));
+            }
+            Err(stop @ (Stop::Blocked | Stop::Updated)) => return Err(stop),
+        };
+        if block != Block::Zero {
+            return Ok(());
+        }
+        if !self.is_plain(&part) {
+            return Err(self.trap(Exception::StoreAccess, address));
+        }
+        // A block is no more than a line, so one grant is for all of it.
+        const { assert!(CACHE_BLOCK_SIZE <= LINE_SIZE) }
+        self.own(&part, Right::Write)?;
+        for at in (0..CACHE_BLOCK_SIZE).step_by(8) {
+            self.core.ram.store(part.address.plus(at), Width::Double, 0);
+        }
+        self.written(part.address, CACHE_BLOCK_SIZE);
+        Ok(())
+    }
+
     /// Where an AMO finds its operand in RAM, which it may write. After it, [`Reach::amo_done`].
     #[cold]
     #[inline(never)]
@@ -406,7 +470,9 @@ impl<P: Port> Reach<'_, P> {
                 Extent::Page if self.core.tlb.execute(part.mode, part.virtual_address).is_some() => {
                     CodeExtent::Page
                 }
-                Extent::Line if part.uniform && self.line_is_plain(part.address) => CodeExtent::Line,
+                Extent::Line if part.translation.uniform && self.line_is_plain(part.address) => {
+                    CodeExtent::Line
+                }
                 Extent::Page | Extent::Line => CodeExtent::Halfword,
             }
         };

@@ -53,7 +53,7 @@ pub enum Refusal {
 /// What an executor may ask of the world outside of its core. Every question names the position of the step that asks.
 ///
 /// A step asks in this order: the grants for its fetch, for its walks, for its data; then, when it can no longer be
-/// blocked, device, clock or store-conditional, at most one of them.
+/// blocked, device, clock, timer or store-conditional, at most one of them.
 pub trait Port {
     /// Whether other cores access memory at the same time without anything in between (a free run): atomics must then
     /// be host atomics, and store-conditionals compare-and-swap (ORD-7). Otherwise plain loads and stores suffice.
@@ -71,6 +71,10 @@ pub trait Port {
 
     /// The clock, in ticks of the time base.
     fn clock(&mut self, position: u64) -> u64;
+
+    /// The core's supervisor timer interrupt is pending from here on exactly while the clock is at or past `ticks`; all
+    /// ones is never. The executor comes back after this step ([`Exit::Device`]).
+    fn set_timer(&mut self, position: u64, ticks: u64);
 
     /// Whether a store-conditional whose reservation matches succeeds; `intact` is what this core saw (always true
     /// outside of a recording). Not asked in a free run.
@@ -94,7 +98,7 @@ pub enum Exit {
     Blocked,
     /// The last step was a WFI, and no interrupt that it waits for is pending. To go on is allowed, too.
     Wait,
-    /// The last step accessed a device: interrupt lines may have changed.
+    /// The last step accessed a device, or set the core's timer: interrupt lines may have changed.
     Device,
     /// The last step was a hint that this core is spinning (`pause`, a failed store-conditional).
     Yield,

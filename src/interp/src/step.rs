@@ -9,7 +9,7 @@ use crate::reach::{Reach, Stop};
 use crate::{Core, Exit, Port};
 use cantus_isa::riscv::Op;
 use cantus_isa::riscv::csr::mstatus;
-use cantus_isa::riscv::meaning::{Amo, Binary, Change, Flow, Ops, Return, Unary};
+use cantus_isa::riscv::meaning::{Amo, Binary, Block, Change, Flow, Ops, Return, Unary};
 use cantus_isa::riscv::trap::Exception;
 use cantus_isa::{Gpa, Gva, Width};
 use cantus_memory::host;
@@ -212,6 +212,11 @@ impl<P: Port> Ops for Step<'_, P> {
     }
 
     #[inline(always)]
+    fn block(&mut self, op: &Op, block: Block, address: u64) -> Result<(), Stop> {
+        self.reach().block(op.bits, block, address)
+    }
+
+    #[inline(always)]
     fn fence(&mut self) {
         // Under grants, accesses are sequentially consistent without.
         if P::HOST_ATOMICS {
@@ -242,9 +247,15 @@ impl<P: Port> Ops for Step<'_, P> {
     }
 
     #[inline(always)]
-    fn sfence_vma(&mut self, op: &Op, address: Option<u64>) -> Result<Flow, Stop> {
+    fn sfence_vma(&mut self, op: &Op, address: Option<u64>, asid: Option<u64>) -> Result<Flow, Stop> {
         self.fence();
-        self.reach().sfence_vma(op.bits, address)
+        self.reach().sfence_vma(op.bits, address, asid)
+    }
+
+    #[inline(always)]
+    fn invalidation_fence(&mut self, op: &Op) -> Result<Flow, Stop> {
+        self.fence();
+        self.reach().invalidation_fence(op.bits)
     }
 
     #[inline(always)]

@@ -59,7 +59,15 @@ impl<P: Port> Reach<'_, P> {
                 Change::Set => kept | operand,
                 Change::Clear => kept & !operand,
             };
-            if hart.csr_write(number, value, position).flush {
+            let effect = hart.csr_write(number, value, position);
+            if effect.timer {
+                self.port.set_timer(position, hart.timer_deadline());
+                self.context.exit = Some(Exit::Device);
+            }
+            if effect.space {
+                self.core.tlb.enter(hart.satp);
+            }
+            if effect.flush {
                 self.core.tlb.flush();
             }
         }
@@ -67,15 +75,21 @@ impl<P: Port> Reach<'_, P> {
     }
 
     #[inline(never)]
-    pub fn sfence_vma(self, bits: u32, address: Option<u64>) -> Result<Flow, Stop> {
+    pub fn sfence_vma(self, bits: u32, address: Option<u64>, asid: Option<u64>) -> Result<Flow, Stop> {
         if let Err(Denied) = self.core.hart.sfence_check() {
             return Err(self.illegal(bits));
         }
-        match address {
-            Some(address) => self.core.tlb.flush_page(Gva(address)),
-            None => self.core.tlb.flush(),
-        }
+        // There are 16 bits of ASID; the others of the register are ignored.
+        self.core.tlb.fence(address.map(Gva), asid.map(|asid| asid as u16));
         Ok(Flow::Sync)
+    }
+
+    #[inline(never)]
+    pub fn invalidation_fence(self, bits: u32) -> Result<Flow, Stop> {
+        match self.core.hart.invalidation_fence_check() {
+            Ok(()) => Ok(Flow::Sync),
+            Err(Denied) => Err(self.illegal(bits)),
+        }
     }
 
     #[inline(never)]

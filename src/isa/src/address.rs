@@ -7,6 +7,9 @@ pub const PAGE_SHIFT: u32 = 12;
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
+/// Bytes of a cache block, on which the instructions of Zicbom and Zicboz work.
+pub const CACHE_BLOCK_SIZE: u64 = 64;
+
 /// A guest virtual address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Gva(pub u64);

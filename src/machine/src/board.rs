@@ -3,7 +3,8 @@
 //! Board invariants:
 //! - Every access to a device happens under the device's lock, and names the device's last accessor to the context
 //!   before the device does anything (ORD-8).
-//! - The locks nest in one order only: UART or HTIF, then PLIC, then the host's side. The CLINT's nest with none.
+//! - The locks nest in one order only: UART, HTIF, clock or a virtio slot, then PLIC, then the host's side. The CLINT's
+//!   nest with none.
 //! - Nobody waits under a lock for anything but another lock: guest memory that cannot be had at once is refused
 //!   (ORD-5), and the access made again later.
 
@@ -11,18 +12,23 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+use crate::Peripherals;
 use crate::map::{self, Device, HtifWords};
 use cantus_devices::clint::{self, Clint};
 use cantus_devices::finisher::Finisher;
 use cantus_devices::htif::Htif;
 use cantus_devices::plic::Plic;
+use cantus_devices::rtc::Rtc;
 use cantus_devices::uart::Uart;
 use cantus_devices::{self as devices, Device as _, Outcome, StateError, StateReader};
-use cantus_engine::{Bus, BusContext, Stop};
-use cantus_interp::Refusal;
+use cantus_engine::{Bus, BusContext, Stop, TICKS_PER_SECOND};
+use cantus_interp::{Blocked, Refusal};
 use cantus_isa::{Gpa, Width};
 use cantus_traces::{CoreId, DeviceId};
 use slot::Slot;
+
+/// Nanoseconds of a tick of the clock.
+const TICK_NANOSECONDS: u64 = 1_000_000_000 / TICKS_PER_SECOND;
 
 /// The devices of a machine.
 pub struct Board {
@@ -32,6 +38,8 @@ pub struct Board {
     plic: Slot<Plic>,
     uart: Slot<Uart>,
     htif: Option<(HtifWords, Slot<Htif>)>,
+    rtc: Slot<Rtc>,
+    virtio: Box<[Slot<Box<dyn devices::Device>>]>,
     host: Slot<HostSide>,
 }
 
@@ -43,15 +51,19 @@ struct HostSide {
 }
 
 impl Board {
-    /// A board after a reset, for so many cores, with HTIF where the program has it.
-    pub fn new(cores: usize, htif: Option<HtifWords>) -> Self {
+    /// A board after a reset, for so many cores, with HTIF where the program has it, and these devices in its virtio
+    /// slots.
+    pub fn new(cores: usize, htif: Option<HtifWords>, peripherals: &Peripherals) -> Self {
+        let virtio = |slot: usize| Slot::new(Device::Virtio(slot as u8).id(), peripherals.device(slot));
         Self {
-            finisher: Slot::new(Finisher::new()),
-            clint: (0..cores).map(|hart| Slot::new(Clint::new(hart))).collect(),
-            plic: Slot::new(Plic::new(cores)),
-            uart: Slot::new(Uart::new(map::UART_SOURCE)),
-            htif: htif.map(|words| (words, Slot::new(Htif::new()))),
-            host: Slot::new(HostSide { output_bytes: 0 }),
+            finisher: Slot::new(Device::Finisher.id(), Finisher::new()),
+            clint: (0..cores).map(|hart| Slot::new(Device::Clint.id(), Clint::new(hart))).collect(),
+            plic: Slot::new(Device::Plic.id(), Plic::new(cores)),
+            uart: Slot::new(Device::Uart.id(), Uart::new(map::UART_SOURCE)),
+            htif: htif.map(|words| (words, Slot::new(Device::Htif.id(), Htif::new()))),
+            rtc: Slot::new(Device::Rtc.id(), Rtc::new(map::RTC_SOURCE, TICK_NANOSECONDS)),
+            virtio: (0..map::VIRTIO_SLOTS).map(virtio).collect(),
+            host: Slot::new(map::HOST_SIDE, HostSide { output_bytes: 0 }),
         }
     }
 
@@ -70,7 +82,8 @@ impl Board {
             Some(Device::Htif) => {
                 self.htif.as_ref().map_or(0, |(_, htif)| htif.look(|htif| htif.input_room()))
             }
-            Some(Device::Finisher | Device::Clint | Device::Plic) | None => 0,
+            Some(Device::Virtio(slot)) => self.virtio[usize::from(slot)].look(|device| device.input_room()),
+            Some(Device::Finisher | Device::Clint | Device::Plic | Device::Rtc) | None => 0,
         }
     }
 
@@ -90,6 +103,8 @@ impl Board {
         if let Some((_, slot)) = &self.htif {
             slot.look(|device| add(device));
         }
+        self.rtc.look(|device| add(device));
+        self.virtio.iter().for_each(|slot| slot.look(|device| add(&**device)));
         into.extend(self.host.look(|host| host.output_bytes).to_le_bytes());
     }
 
@@ -110,6 +125,8 @@ impl Board {
         if let Some((_, slot)) = &self.htif {
             slot.restore(|device| take(device))?;
         }
+        self.rtc.restore(|device| take(device))?;
+        self.virtio.iter().try_for_each(|slot| slot.restore(|device| take(&mut **device)))?;
         self.host.restore(|host| whole.u64().map(|bytes| host.output_bytes = bytes))?;
         whole.finish()
     }
@@ -142,8 +159,34 @@ impl Board {
                 let (_, slot) = self.htif.as_ref().ok_or(Refusal::Fault)?;
                 slot.access(self, context, |device, outside| access(device, offset, outside))
             }
+            Device::Rtc => self.rtc.access(self, context, |device, outside| access(device, offset, outside)),
+            Device::Virtio(slot) => {
+                let slot = &self.virtio[usize::from(slot)];
+                slot.access(self, context, |device, outside| access(&mut **device, offset, outside))
+            }
         };
         answer.map_err(refusal)
+    }
+
+    /// An input that is not bytes for a guest. One that no device takes is dropped.
+    fn control(
+        &self,
+        id: DeviceId,
+        bytes: &[u8],
+        context: &mut dyn BusContext,
+    ) -> Result<(), devices::Refusal> {
+        match Device::controlled(id) {
+            Some(Device::Virtio(slot)) => {
+                self.virtio[usize::from(slot)].access(self, context, |device, outside| {
+                    device.control(bytes, outside);
+                    Ok(())
+                })
+            }
+            Some(
+                Device::Finisher | Device::Clint | Device::Plic | Device::Uart | Device::Htif | Device::Rtc,
+            )
+            | None => Ok(()),
+        }
     }
 
     /// The hart's registers that an access means. The clock, and what belongs to no hart, is the same in all of them:
@@ -202,13 +245,12 @@ impl Bus for Board {
     }
 
     /// Input for a device that the board does not have is dropped.
-    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) {
+    fn input(&self, device: DeviceId, bytes: &[u8], context: &mut dyn BusContext) -> Result<(), Blocked> {
         fn receive<D: devices::Device>(
             bytes: &[u8],
         ) -> impl FnOnce(&mut D, &mut Outside<'_>) -> Result<(), devices::Refusal> {
             |device, outside| {
-                device.input(bytes, outside);
-                Ok(())
+                device.input(bytes, outside).map_err(|devices::Blocked| devices::Refusal::Blocked)
             }
         }
         let answer = match Device::of(device) {
@@ -216,9 +258,17 @@ impl Bus for Board {
             Some(Device::Htif) => {
                 self.htif.as_ref().map_or(Ok(()), |(_, htif)| htif.access(self, context, receive(bytes)))
             }
-            Some(Device::Finisher | Device::Clint | Device::Plic) | None => Ok(()),
+            Some(Device::Virtio(slot)) => {
+                self.virtio[usize::from(slot)].access(self, context, |device, outside| {
+                    device.input(bytes, outside).map_err(|devices::Blocked| devices::Refusal::Blocked)
+                })
+            }
+            Some(Device::Finisher | Device::Clint | Device::Plic | Device::Rtc) | None => {
+                self.control(device, bytes, context)
+            }
         };
-        assert_eq!(answer, Ok(()), "ORD-4: input is never refused");
+        assert_ne!(answer, Err(devices::Refusal::Fault), "ORD-4: input can be blocked, and no more");
+        answer.map_err(|_| Blocked)
     }
 }
 
@@ -226,6 +276,8 @@ impl Bus for Board {
 struct Outside<'a> {
     board: &'a Board,
     context: &'a mut dyn BusContext,
+    /// Whose it is.
+    device: DeviceId,
 }
 
 impl Outside<'_> {
@@ -281,6 +333,22 @@ impl devices::Outside for Outside<'_> {
 
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), devices::Refusal> {
         self.context.write_memory(address, from).map_err(device_refusal)
+    }
+
+    fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), devices::Refusal> {
+        self.context.reserve_memory(address, length).map_err(device_refusal)
+    }
+
+    fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), devices::Refusal> {
+        self.context.reserve_memory_read(address, length).map_err(device_refusal)
+    }
+
+    fn ask_host(&mut self, question: &[u8]) -> Vec<u8> {
+        self.context.ask_host(self.device, question)
+    }
+
+    fn tell_host(&mut self, message: &[u8]) {
+        self.context.tell_host(self.device, message);
     }
 }
 

@@ -5,14 +5,28 @@
 
 use crate::MachineConfig;
 use crate::map::{CLINT, FINISHER, PLIC, RAM_BASE, UART, UART_SOURCE};
+use crate::peripherals;
 use cantus_devices::plic;
 use cantus_engine::TICKS_PER_SECOND;
+use cantus_isa::address::CACHE_BLOCK_SIZE;
 use std::ops::Range;
 use thiserror::Error;
 use vm_fdt::FdtWriter;
 
 /// What every hart implements, as device trees and `-march` spell it.
-pub const ISA: &str = "rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs";
+///
+/// Zawrs is there and not named: a guest that knows of it waits for locks with it, and not with `pause`, by which the
+/// scheduler sees that a core spins.
+pub const ISA: &str = "rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_\
+                       svinval_svnapot_svpbmt";
+/// The base of it, as the newer properties of device trees spell it.
+const ISA_BASE: &str = "rv64i";
+
+/// The extensions, of one letter and of several, each on its own.
+fn extensions() -> Vec<String> {
+    let (letters, names) = ISA.trim_start_matches("rv64").split_once('_').unwrap_or((ISA, ""));
+    letters.chars().map(String::from).chain(names.split('_').map(String::from)).collect()
+}
 
 /// The tree cannot be had.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -48,8 +62,20 @@ const MACHINE_EXTERNAL: u32 = 11;
 /// Frequency of the UART's clock, of which nothing depends here.
 const UART_HERTZ: u32 = 3_686_400;
 
-/// The tree of a machine.
-pub(crate) fn write(config: &MachineConfig) -> Result<Vec<u8>, TreeError> {
+/// What a kernel is told beside the machine itself.
+pub(crate) struct Chosen<'a> {
+    /// Its command line.
+    pub command_line: &'a str,
+    /// Where its initial RAM disk lies.
+    pub initrd: Option<Range<u64>>,
+    /// What seeds its random numbers.
+    pub seed: [u8; 32],
+    /// RAM that it must leave alone.
+    pub reserved: Range<u64>,
+}
+
+/// The tree of a machine, with what its kernel is told.
+pub(crate) fn write(config: &MachineConfig, chosen: Option<&Chosen<'_>>) -> Result<Vec<u8>, TreeError> {
     let harts = config.cores() as u32;
     // A hart's interrupt controller is the one of its number plus one; then come the board's own nodes.
     let controller = |hart: u32| hart + 1;
@@ -62,9 +88,25 @@ pub(crate) fn write(config: &MachineConfig) -> Result<Vec<u8>, TreeError> {
     tree.property_string("compatible", "riscv-virtio")?;
     tree.property_string("model", "riscv-virtio,cantus")?;
 
-    let chosen = tree.begin_node("chosen")?;
+    let node = tree.begin_node("chosen")?;
     tree.property_string("stdout-path", &format!("/soc/serial@{:x}", UART.start))?;
-    tree.end_node(chosen)?;
+    if let Some(chosen) = chosen {
+        write_chosen(&mut tree, chosen)?;
+    }
+    tree.end_node(node)?;
+
+    if let Some(chosen) = chosen {
+        let parent = tree.begin_node("reserved-memory")?;
+        tree.property_u32("#address-cells", 2)?;
+        tree.property_u32("#size-cells", 2)?;
+        tree.property_null("ranges")?;
+        let Range { start, end } = chosen.reserved;
+        let firmware = tree.begin_node(&format!("firmware@{start:x}"))?;
+        tree.property_array_u64("reg", &[start, end - start])?;
+        tree.property_null("no-map")?;
+        tree.end_node(firmware)?;
+        tree.end_node(parent)?;
+    }
 
     let memory = tree.begin_node(&format!("memory@{:x}", RAM_BASE.0))?;
     tree.property_string("device_type", "memory")?;
@@ -82,6 +124,10 @@ pub(crate) fn write(config: &MachineConfig) -> Result<Vec<u8>, TreeError> {
         tree.property_string("status", "okay")?;
         tree.property_string("compatible", "riscv")?;
         tree.property_string("riscv,isa", ISA)?;
+        tree.property_string("riscv,isa-base", ISA_BASE)?;
+        tree.property_string_list("riscv,isa-extensions", extensions())?;
+        tree.property_u32("riscv,cbom-block-size", CACHE_BLOCK_SIZE as u32)?;
+        tree.property_u32("riscv,cboz-block-size", CACHE_BLOCK_SIZE as u32)?;
         tree.property_string("mmu-type", "riscv,sv48")?;
         let local = tree.begin_node("interrupt-controller")?;
         tree.property_u32("#interrupt-cells", 1)?;
@@ -134,12 +180,28 @@ pub(crate) fn write(config: &MachineConfig) -> Result<Vec<u8>, TreeError> {
     tree.property_u32("clock-frequency", UART_HERTZ)?;
     tree.end_node(node)?;
 
+    peripherals::write_nodes(&mut tree, plic_node)?;
+
     tree.end_node(soc)?;
     tree.end_node(root)?;
     Ok(tree.finish()?)
 }
 
-fn begin_device(
+/// Properties of /chosen (Documentation/devicetree/bindings/chosen.txt of Linux).
+fn write_chosen(tree: &mut FdtWriter, chosen: &Chosen<'_>) -> Result<(), TreeError> {
+    if chosen.command_line.contains('\0') {
+        return Err(TreeError::Write("the kernel's command line has a zero byte in it".into()));
+    }
+    tree.property_string("bootargs", chosen.command_line)?;
+    tree.property("rng-seed", &chosen.seed)?;
+    if let Some(initrd) = &chosen.initrd {
+        tree.property_u64("linux,initrd-start", initrd.start)?;
+        tree.property_u64("linux,initrd-end", initrd.end)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn begin_device(
     tree: &mut FdtWriter,
     name: &str,
     range: &Range<u64>,
@@ -153,7 +215,7 @@ fn begin_device(
 }
 
 /// Where QEMU puts the tree of a 64-bit machine whose RAM begins below 3 GiB: not beyond that.
-const END_MAX: u64 = 3 << 30;
+pub(crate) const END_MAX: u64 = 3 << 30;
 const ALIGNMENT: u64 = 2 << 20;
 /// Where 2 MiB are too coarse.
 const ALIGNMENT_SMALL: u64 = 4096;

@@ -50,7 +50,7 @@ mod tests {
 
     fn machine() -> Machine {
         let image = GuestImage::from_bytes("guest", Elf::default().bytes()).unwrap();
-        Machine::new(MachineConfig::new(2, 1 << 20).unwrap(), &image).unwrap()
+        Machine::new(MachineConfig::new(2, 1 << 20).unwrap(), &image.into()).unwrap()
     }
 
     #[test]

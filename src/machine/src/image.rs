@@ -4,6 +4,7 @@
 //! an [`ImageError`] that names the file, what was expected and what came. That it fits into a machine's RAM is checked
 //! when it is loaded into one.
 
+mod kernel;
 #[cfg(test)]
 mod tests;
 
@@ -122,6 +123,22 @@ pub enum ImageProblem {
         symbol: &'static str,
         /// Where it is.
         at: Gpa,
+    },
+    /// A compressed kernel cannot be unpacked.
+    #[error("the kernel is compressed with gzip and cannot be unpacked: {0}")]
+    Gzip(String),
+    /// A kernel that only EFI firmware could start.
+    #[error("expected a plain or gzip-compressed kernel Image or an ELF file, found {0}")]
+    Unsupported(&'static str),
+    /// A kernel image's header does not fit the file.
+    #[error("the header of the kernel Image says {what} {came:#x}, expected {expected}")]
+    KernelHeader {
+        /// Which field.
+        what: &'static str,
+        /// What may stand there.
+        expected: &'static str,
+        /// What does.
+        came: u64,
     },
     /// The signature ends before it begins.
     #[error("`end_signature` at {end:#x} lies before `begin_signature` at {begin:#x}")]

@@ -5,20 +5,24 @@
 //! at an address and orders the cores' accesses to it (ORD-8). It does not run anything, and knows no file system.
 
 mod board;
+mod boot;
 mod config;
 mod device_tree;
 mod digest;
 mod image;
 mod machine;
 pub mod map;
+mod peripherals;
 mod signature;
 
 #[cfg(test)]
 mod testing;
 
 pub use board::Board;
+pub use boot::{Boot, KernelBoot};
 pub use config::{ConfigError, MachineConfig};
 pub use device_tree::{ISA, TreeError};
 pub use image::{GuestImage, ImageError, ImageProblem, Segment};
 pub use machine::{Machine, MachineError, ResetState};
+pub use peripherals::{Peripheral, Peripherals, TooManyPeripherals};
 pub use signature::{Granularity, GranularityError};

@@ -4,7 +4,7 @@ use crate::map::RAM_BASE;
 use cantus_engine::{BusContext, Stop};
 use cantus_interp::Refusal;
 use cantus_isa::Gpa;
-use cantus_traces::{CoreId, Position};
+use cantus_traces::{CoreId, DeviceId, Position};
 
 /// A small generator of random numbers (xorshift64*): the same numbers from the same seed.
 pub struct Random(u64);
@@ -154,6 +154,8 @@ pub enum Told {
     Deadline(u8, u64),
     Output(Vec<u8>),
     Stop(Stop),
+    Asked(u8, Vec<u8>),
+    Host(u8, Vec<u8>),
 }
 
 /// The engine's side of the accesses of one core, with a page of memory at the start of RAM.
@@ -228,5 +230,23 @@ impl BusContext for Context {
         let range = self.range(address, from.len())?;
         self.memory[range].copy_from_slice(from);
         Ok(())
+    }
+
+    fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.range(address, length.min(1 << 32) as usize).map(|_| ())
+    }
+
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.reserve_memory(address, length)
+    }
+
+    /// The question backwards.
+    fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        self.told.push(Told::Asked(device.0, question.to_vec()));
+        question.iter().rev().copied().collect()
+    }
+
+    fn tell_host(&mut self, device: DeviceId, message: &[u8]) {
+        self.told.push(Told::Host(device.0, message.to_vec()));
     }
 }

@@ -7,9 +7,7 @@ mod granule;
 pub mod host;
 mod ram;
 mod tlb;
-mod translations;
 
 pub use granule::{Granule, LINE_SIZE, LINES_IN_PAGE, PageIndex, Right};
 pub use ram::{Ram, RamError};
-pub use tlb::{Fast, MODES, Rights, Tlb, Translation};
-pub use translations::TranslationsError;
+pub use tlb::{BadTranslations, Fast, MODES, Rights, Tlb, Translation};

@@ -200,8 +200,12 @@ impl Ram {
         let from = self.host_range(address, into.len() as u64);
         let mut at = 0;
         while at < into.len() {
-            let aligned = (from as usize + at).is_multiple_of(8) && into.len() - at >= 8;
-            let width = if aligned { Width::Double } else { Width::Byte };
+            let fits = |width: &Width| {
+                let length = width.bytes() as usize;
+                (from as usize + at).is_multiple_of(length) && into.len() - at >= length
+            };
+            let width =
+                [Width::Double, Width::Word, Width::Half].into_iter().find(fits).unwrap_or(Width::Byte);
             let length = width.bytes() as usize;
             // SAFETY: `host_range` has checked the whole range.
             let value = unsafe { host::load(from.add(at), width) };
@@ -216,9 +220,20 @@ impl Ram {
         if !from.is_empty() {
             self.note_range(address, from.len() as u64);
         }
-        for (at, &byte) in from.iter().enumerate() {
+        let mut at = 0;
+        while at < from.len() {
+            // The widest that is aligned and fits, so that nobody sees half of an aligned number.
+            let fits = |width: &Width| {
+                let length = width.bytes() as usize;
+                (into as usize + at).is_multiple_of(length) && from.len() - at >= length
+            };
+            let width =
+                [Width::Double, Width::Word, Width::Half].into_iter().find(fits).unwrap_or(Width::Byte);
+            let length = width.bytes() as usize;
+            let value = from[at..at + length].iter().rfold(0, |value, &byte| value << 8 | u64::from(byte));
             // SAFETY: `host_range` has checked the whole range.
-            unsafe { host::store(into.add(at), Width::Byte, u64::from(byte)) };
+            unsafe { host::store(into.add(at), width, value) };
+            at += length;
         }
     }
 }

@@ -3,26 +3,37 @@
 //! *Translations* are architectural: filled by walks, dropped by fences, replaced by a rule that depends on this core's
 //! own accesses alone, so that a walk happens at the same position in a record and in its replay. *Fast entries* are
 //! transient: one exists only while its core holds the grant, and a revocation empties it without a scan, through a
-//! chain of slots for each page of RAM. The inline check of a fast entry is the whole instrumentation of a recording.
+//! chain of entries for each page of RAM. The inline check of a fast entry is the whole instrumentation of a recording.
 //!
 //! Invariants:
-//! - a slot has a fast right only if its translation permits it and its page is plain RAM;
-//! - a slot whose translation points into RAM is in the chain of that page, exactly once;
+//! - a fast entry has a translation that is seen in the current address space, which permits all of its rights, and its
+//!   page is plain RAM;
+//! - a fast entry is in the chain of its page, exactly once;
 //! - a page that holds decoded code of this core has no fast right to write (MMU-3).
+
+mod bytes;
+mod fast;
+#[cfg(test)]
+mod tests;
+mod translations;
+
+pub use bytes::BadTranslations;
 
 use crate::{PageIndex, Ram};
 use cantus_isa::{
     Gpa, Gva,
     address::{PAGE_SHIFT, PAGE_SIZE},
 };
+use fast::{FastEntries, Kind};
+use translations::{Replaced, Translations};
 
-/// Translations are kept apart by the mode (privilege and the like, fetch or data) in which they were made.
-pub const MODES: usize = 8;
-/// Slots of each mode; direct-mapped by the low bits of the virtual page's number, folded once, so that pages at a
-/// distance of a round number do not drive each other out.
-pub(crate) const SLOTS: usize = 256;
-/// A tag that no address matches: not page-aligned.
-pub(crate) const NOTHING: u64 = u64::MAX;
+/// Translations are kept apart by the mode in which they were made: fetch or data, privilege and the like.
+pub const MODES: usize = 7;
+
+/// Whether a mode is one of M-mode, where nothing is translated: 0 for data, 4 for fetches.
+fn is_machine(mode: usize) -> bool {
+    matches!(mode, 0 | 4)
+}
 
 /// What a translation, or a grant, permits. A set of bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,12 +68,14 @@ pub struct Translation {
     pub page: Gpa,
     /// What is permitted anywhere in the page.
     pub rights: Rights,
-    /// log2 of the bytes that the page-table entry maps: more than [`PAGE_SHIFT`] for a part of a superpage, of which a
-    /// fence for any address in it drops every part.
+    /// log2 of the bytes that the page-table entry maps: more than [`PAGE_SHIFT`] for a superpage, which a fence for any
+    /// address in it drops.
     pub shift: u8,
-    /// Whether protection is the same for the whole page. Where it is not, every access must be checked on its own,
-    /// and no fast entry is made.
+    /// Whether protection is the same for all of what the entry maps, and `rights` regards it. Where it is not, whoever
+    /// uses the translation asks protection, and no fast entry is made unless it is the same for the page.
     pub uniform: bool,
+    /// Whether it is seen in every address space.
+    pub global: bool,
 }
 
 /// A fast entry: the tags are virtual page addresses, compared with the access's address with its page offset cleared
@@ -80,63 +93,31 @@ pub struct Fast {
     pub addend: u64,
 }
 
-const EMPTY: Fast = Fast { read: NOTHING, write: NOTHING, execute: NOTHING, addend: 0 };
-
-#[derive(Clone, Copy)]
-pub(crate) struct Slot {
-    /// Virtual page address, or [`NOTHING`].
-    pub(crate) tag: u64,
-    pub(crate) translation: Translation,
-    /// Next slot of the same page of RAM, plus one; 0 ends the chain.
-    pub(crate) next: u16,
-}
-
-impl Slot {
-    fn is_part(&self) -> bool {
-        self.tag != NOTHING && u32::from(self.translation.shift) > PAGE_SHIFT
-    }
-}
-
-const VACANT: Slot = Slot {
-    tag: NOTHING,
-    translation: Translation { page: Gpa(0), rights: Rights::NONE, shift: 0, uniform: false },
-    next: 0,
-};
-
 /// The translations and fast entries of one core.
 pub struct Tlb {
-    fast: Box<[Fast]>,
-    pub(crate) slots: Box<[Slot]>,
-    /// How many slots hold a part of a superpage.
-    parts: usize,
-    /// For each page of RAM the first slot of its chain, plus one.
-    heads: Vec<u16>,
+    fast: FastEntries,
+    translations: Translations,
     /// Which pages of RAM hold code that this core has decoded.
     code: Vec<u64>,
     ram_base: Gpa,
-    /// The fills of the step at this position, with what they replaced, latest last.
-    fills: Vec<(usize, Slot)>,
+    ram_pages: u64,
+    /// What the fills of the step at this position have replaced, latest last.
+    fills: Vec<Replaced>,
     fills_at: u64,
 }
 
 impl Tlb {
-    /// An empty TLB over `ram`.
+    /// An empty TLB over `ram`, without translation.
     pub fn new(ram: &Ram) -> Self {
         Self {
-            fast: vec![EMPTY; MODES * SLOTS].into(),
-            slots: vec![VACANT; MODES * SLOTS].into(),
-            parts: 0,
-            heads: vec![0; ram.pages()],
+            fast: FastEntries::new(ram.pages()),
+            translations: Translations::new(),
             code: vec![0; ram.pages().div_ceil(64)],
             ram_base: ram.base(),
+            ram_pages: ram.pages() as u64,
             fills: Vec::new(),
             fills_at: 0,
         }
-    }
-
-    pub(crate) fn index(mode: usize, address: Gva) -> usize {
-        let page = address.page() as usize;
-        (mode % MODES) * SLOTS + (page ^ (page / SLOTS)) % SLOTS
     }
 
     fn tag(address: Gva) -> u64 {
@@ -146,9 +127,7 @@ impl Tlb {
     /// The fast entry that `address` would use.
     #[inline(always)]
     pub fn fast(&self, mode: usize, address: Gva) -> &Fast {
-        let index = Self::index(mode, address);
-        // SAFETY: `index` is below MODES * SLOTS, which is the slice's length since `new`.
-        unsafe { self.fast.get_unchecked(index) }
+        self.fast.get(mode, address)
     }
 
     /// Host pointer for an aligned load of `bytes` at `address`, where this core may make it right away.
@@ -177,44 +156,55 @@ impl Tlb {
     /// The translation of `address`, if there is one.
     #[inline]
     pub fn translation(&self, mode: usize, address: Gva) -> Option<Translation> {
-        let slot = &self.slots[Self::index(mode, address)];
-        (slot.tag == Self::tag(address)).then_some(slot.translation)
+        self.translations.find(mode, address)
     }
 
     /// Enters a translation in the name of the step at `position`.
     pub fn fill(&mut self, position: u64, mode: usize, address: Gva, translation: Translation) {
-        let index = Self::index(mode, address);
         if self.fills_at != position {
             self.fills.clear();
             self.fills_at = position;
         }
-        self.fills.push((index, self.slots[index]));
-        self.put(index, Slot { tag: Self::tag(address), translation, next: 0 });
+        let Self { fast, translations, fills, .. } = self;
+        translations
+            .fill(mode, address, translation, fills, |gone| fast.forget(gone.mode, gone.tag, gone.shift));
     }
 
     /// Takes back what the unfinished step at `position` has filled (ORD-4: nothing of it is visible).
     pub fn undo(&mut self, position: u64) {
         if self.fills_at == position {
-            while let Some((index, before)) = self.fills.pop() {
-                self.put(index, before);
+            while let Some(replaced) = self.fills.pop() {
+                for gone in self.translations.restore(&replaced) {
+                    self.fast.forget(gone.mode, gone.tag, gone.shift);
+                }
             }
         }
     }
 
-    /// Gives the slot of `address` fast rights to `page`, whose first byte stands at `host`. The caller holds the grant.
-    /// A right that the translation does not permit, or to write to a page of code, is left out.
-    pub fn allow(&mut self, mode: usize, address: Gva, rights: Rights, host: *mut u8) {
-        let index = Self::index(mode, address);
-        let slot = self.slots[index];
-        let tag = Self::tag(address);
-        if slot.tag != tag || !slot.translation.uniform {
+    /// Makes a fast entry for the page of `address`, whose first byte stands at `host`, by its translation, whose `rights`
+    /// may have been restricted by protection of the page. The caller holds the grant for `granted`. A right that the
+    /// translation does not permit, or to write to a page of code, is left out.
+    pub fn allow(
+        &mut self,
+        mode: usize,
+        address: Gva,
+        translation: Translation,
+        granted: Rights,
+        host: *mut u8,
+    ) {
+        let Some(page) = self.ram_page(translation.page).filter(|_| translation.uniform) else { return };
+        if self.translation(mode, address).is_none_or(|known| known.page != translation.page) {
             return;
         }
-        let Some(page) = self.ram_page(slot.translation.page) else { return };
         let code = self.is_code(page);
-        let fast = &mut self.fast[index];
-        fast.addend = (host as u64).wrapping_sub(tag);
-        let permitted = |right| rights.has(right) && slot.translation.rights.has(right);
+        let kind = match translation.global && self.translations.is_shared(mode, address) {
+            _ if is_machine(mode) => Kind::Machine,
+            true => Kind::Shared,
+            false => Kind::Private,
+        };
+        let tag = Self::tag(address);
+        let fast = self.fast.take(mode, address, page, kind, host);
+        let permitted = |right| granted.has(right) && translation.rights.has(right);
         if permitted(Rights::READ) {
             fast.read = tag;
         }
@@ -228,16 +218,12 @@ impl Tlb {
 
     /// Empties the fast entries of a page of RAM: all of them, or only those to write.
     pub fn revoke(&mut self, page: PageIndex, keep_read: bool) {
-        let mut next = self.heads[page.index()];
-        while next != 0 {
-            let index = usize::from(next - 1);
-            if keep_read {
-                self.fast[index].write = NOTHING;
-            } else {
-                self.fast[index] = EMPTY;
-            }
-            next = self.slots[index].next;
-        }
+        self.fast.revoke(page, keep_read);
+    }
+
+    /// Empties every fast entry and keeps the translations.
+    pub fn revoke_all(&mut self) {
+        [Kind::Machine, Kind::Shared, Kind::Private].into_iter().for_each(|kind| self.fast.sweep(kind));
     }
 
     /// Notes that this core has decoded code in `page`; its stores there now take the slow path.
@@ -259,230 +245,67 @@ impl Tlb {
         self.code[page.index() / 64] >> (page.0 % 64) & 1 != 0
     }
 
-    /// Drops every translation.
+    /// From here on translations are those of this `satp`. A change of the address space drops none; one of the root alone
+    /// drops those of the space that are not global, as if by a fence.
+    pub fn enter(&mut self, satp: u64) {
+        let translated = satp >> 60 != 0 && self.translations.satp >> 60 != 0;
+        if self.translations.enter(satp) {
+            self.fast.sweep(Kind::Private);
+            if !translated {
+                self.fast.sweep(Kind::Shared);
+            }
+        }
+    }
+
+    /// Drops everything: what walks and protection permit is no longer what it was.
     pub fn flush(&mut self) {
-        for index in 0..self.slots.len() {
-            self.put(index, VACANT);
+        self.translations.drop_all();
+        self.revoke_all();
+    }
+
+    /// `sfence.vma`: drops what page tables say of the page or superpage at `address`, or of every one, in the address
+    /// spaces with this ASID but for global mappings, or in every one. Takes as long as there is something to drop.
+    pub fn fence(&mut self, address: Option<Gva>, asid: Option<u16>) {
+        let Self { fast, translations, .. } = self;
+        match (address, asid) {
+            (Some(address), asid) => {
+                translations.drop_address(address, asid, |gone| fast.forget(gone.mode, gone.tag, gone.shift));
+            }
+            (None, Some(asid)) => {
+                translations.drop_asid(asid);
+                fast.sweep(Kind::Private);
+            }
+            (None, None) => {
+                translations.drop_translated();
+                fast.sweep(Kind::Private);
+                fast.sweep(Kind::Shared);
+            }
         }
     }
 
-    /// Drops the translations of one virtual page, in every mode, and those that come from the same superpage.
-    pub fn flush_page(&mut self, address: Gva) {
-        if self.parts != 0 {
-            for index in 0..self.slots.len() {
-                let slot = &self.slots[index];
-                if slot.is_part() && slot.tag >> slot.translation.shift == address.0 >> slot.translation.shift
-                {
-                    self.put(index, VACANT);
-                }
-            }
-        }
-        for mode in 0..MODES {
-            let index = Self::index(mode, address);
-            if self.slots[index].tag == Self::tag(address) {
-                self.put(index, VACANT);
-            }
-        }
+    /// Appends all that walks to come depend on. The core stands between two steps.
+    pub fn write_translations(&self, into: &mut Vec<u8>) {
+        self.translations.write(into);
     }
 
-    /// Empties every fast entry and keeps the translations.
-    pub fn revoke_all(&mut self) {
-        self.fast.fill(EMPTY);
+    /// Takes over the translations that were written to `bytes`, which are not trusted; fast entries there are none.
+    ///
+    /// # Errors
+    /// Where [`Tlb::write_translations`] cannot have written these bytes. Nothing has changed then.
+    pub fn read_translations(&mut self, bytes: &[u8]) -> Result<(), BadTranslations> {
+        self.translations = Translations::read(bytes)?;
+        self.fills.clear();
+        self.revoke_all();
+        Ok(())
     }
 
     /// Empties every fast right to write: whoever writes next asks again.
     pub fn revoke_writes(&mut self) {
-        self.fast.iter_mut().for_each(|fast| fast.write = NOTHING);
+        self.fast.revoke_writes();
     }
 
     fn ram_page(&self, page: Gpa) -> Option<PageIndex> {
         let index = page.0.wrapping_sub(self.ram_base.0) >> PAGE_SHIFT;
-        (index < self.heads.len() as u64).then_some(PageIndex(index as u32))
-    }
-
-    /// Replaces a slot, its place in the chains, and empties its fast entry.
-    pub(crate) fn put(&mut self, index: usize, slot: Slot) {
-        let old = self.slots[index];
-        if old.tag == NOTHING && slot.tag == NOTHING {
-            return;
-        }
-        if old.tag != NOTHING
-            && let Some(page) = self.ram_page(old.translation.page)
-        {
-            self.unlink(page, index);
-        }
-        self.parts = self.parts + usize::from(slot.is_part()) - usize::from(old.is_part());
-        self.fast[index] = EMPTY;
-        self.slots[index] = slot;
-        if slot.tag != NOTHING
-            && let Some(page) = self.ram_page(slot.translation.page)
-        {
-            self.slots[index].next = self.heads[page.index()];
-            self.heads[page.index()] = index as u16 + 1;
-        }
-    }
-
-    fn unlink(&mut self, page: PageIndex, index: usize) {
-        let this = index as u16 + 1;
-        let after = self.slots[index].next;
-        if self.heads[page.index()] == this {
-            self.heads[page.index()] = after;
-            return;
-        }
-        let mut next = self.heads[page.index()];
-        while next != 0 {
-            let slot = &mut self.slots[usize::from(next - 1)];
-            if slot.next == this {
-                slot.next = after;
-                return;
-            }
-            next = slot.next;
-        }
-        unreachable!("MMU-1: slot {index} is not in the chain of {page:?}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: u64 = 0x8000_0000;
-
-    #[allow(clippy::single_range_in_vec_init, reason = "one overlay")]
-    fn ram() -> Ram {
-        Ram::new(Gpa(BASE), 64 * PAGE_SIZE, vec![BASE + 0x5000..BASE + 0x5008]).expect("memory")
-    }
-
-    fn to(page: u64) -> Translation {
-        let rights = Rights::READ.with(Rights::WRITE).with(Rights::EXECUTE);
-        Translation { page: Gpa(BASE + page * PAGE_SIZE), rights, shift: 12, uniform: true }
-    }
-
-    const ALL: Rights = Rights(7);
-
-    #[test]
-    fn mmu_1_revocation_empties_every_alias_and_keeps_translations() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        let aliases = [(0, Gva(0x1000)), (1, Gva(0x1000)), (2, Gva(0x7000)), (0, Gva(0x9000))];
-        for (mode, address) in aliases {
-            tlb.fill(0, mode, address, to(3));
-            tlb.allow(mode, address, ALL, ram.host(Gpa(BASE + 0x3000)));
-        }
-        tlb.fill(0, 3, Gva(0x2000), to(4));
-        tlb.allow(3, Gva(0x2000), ALL, ram.host(Gpa(BASE + 0x4000)));
-        tlb.revoke(PageIndex(3), true);
-        for (mode, address) in aliases {
-            assert!(tlb.read(mode, address, 8).is_some() && tlb.write(mode, address, 8).is_none());
-        }
-        tlb.revoke(PageIndex(3), false);
-        for (mode, address) in aliases {
-            assert!(tlb.read(mode, address, 8).is_none() && tlb.execute(mode, address).is_none());
-            assert_eq!(tlb.translation(mode, address), Some(to(3)));
-        }
-        assert!(tlb.write(3, Gva(0x2008), 8).is_some());
-    }
-
-    #[test]
-    fn ord_4_undo_restores_what_an_unfinished_step_replaced() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        let (old, new) = (Gva(0x1000), Gva(0x10_0000));
-        assert_eq!(Tlb::index(0, old), Tlb::index(0, new));
-        tlb.fill(7, 0, old, to(1));
-        tlb.fill(8, 0, new, to(2));
-        tlb.fill(8, 0, new, to(3));
-        assert_eq!((tlb.translation(0, old), tlb.translation(0, new)), (None, Some(to(3))));
-        tlb.undo(9);
-        assert_eq!(tlb.translation(0, new), Some(to(3)));
-        tlb.undo(8);
-        assert_eq!((tlb.translation(0, old), tlb.translation(0, new)), (Some(to(1)), None));
-        tlb.undo(7);
-        tlb.revoke(PageIndex(1), false);
-    }
-
-    #[test]
-    fn an_unaligned_access_never_takes_the_fast_path() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        tlb.fill(0, 0, Gva(0x1000), to(1));
-        tlb.allow(0, Gva(0x1000), ALL, ram.host(Gpa(BASE + 0x1000)));
-        assert!(tlb.read(0, Gva(0x1ff8), 8).is_some());
-        assert!(tlb.read(0, Gva(0x1ff9), 8).is_none());
-        assert!(tlb.read(0, Gva(0x1fff), 1).is_some());
-        assert!(tlb.write(0, Gva(0x1001), 2).is_none());
-    }
-
-    #[test]
-    fn mmu_3_a_page_of_code_has_no_fast_write() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        tlb.fill(0, 0, Gva(0x1000), to(1));
-        tlb.allow(0, Gva(0x1000), ALL, ram.host(Gpa(BASE + 0x1000)));
-        tlb.mark_code(PageIndex(1));
-        assert!(tlb.write(0, Gva(0x1000), 8).is_none() && tlb.execute(0, Gva(0x1000)).is_some());
-        tlb.allow(0, Gva(0x1000), ALL, ram.host(Gpa(BASE + 0x1000)));
-        assert!(tlb.write(0, Gva(0x1000), 8).is_none());
-        tlb.clear_code(PageIndex(1));
-        tlb.allow(0, Gva(0x1000), ALL, ram.host(Gpa(BASE + 0x1000)));
-        assert!(tlb.write(0, Gva(0x1000), 8).is_some());
-    }
-
-    #[test]
-    fn mmu_1_a_fence_drops_every_part_of_a_superpage_and_undo_brings_them_back() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        let part = |page| Translation { shift: 21, ..to(page) };
-        tlb.fill(1, 1, Gva(0x20_1000), part(1));
-        tlb.fill(2, 3, Gva(0x3f_f000), part(2));
-        tlb.fill(3, 1, Gva(0x40_2000), part(3));
-        tlb.fill(4, 1, Gva(0x20_5000), to(5));
-        tlb.flush_page(Gva(0x20_0000));
-        let left = |tlb: &Tlb| {
-            [(1, 0x20_1000), (3, 0x3f_f000), (1, 0x40_2000), (1, 0x20_5000)]
-                .map(|(mode, address)| tlb.translation(mode, Gva(address)).is_some())
-        };
-        assert_eq!(left(&tlb), [false, false, true, true]);
-        tlb.fill(5, 1, Gva(0x40_2000), to(6));
-        tlb.undo(5);
-        assert_eq!(left(&tlb), [false, false, true, true]);
-        tlb.flush_page(Gva(0x5f_ffff));
-        assert_eq!(left(&tlb), [false, false, false, true]);
-        assert_eq!(tlb.parts, 0);
-    }
-
-    #[test]
-    fn chains_survive_random_use() {
-        let ram = ram();
-        let mut tlb = Tlb::new(&ram);
-        let mut seed = 1u64;
-        let mut next = |below: u64| {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (seed >> 33) % below
-        };
-        for position in 0..20_000 {
-            let (mode, address) = (next(4) as usize, Gva(next(600) * PAGE_SIZE));
-            match next(5) {
-                0 | 1 => {
-                    let page = next(64);
-                    tlb.fill(position, mode, address, to(page));
-                    tlb.allow(mode, address, ALL, ram.host(Gpa(BASE + page * PAGE_SIZE)));
-                }
-                2 => tlb.revoke(PageIndex(next(64) as u32), false),
-                3 => tlb.undo(position),
-                _ => tlb.flush_page(address),
-            }
-        }
-        tlb.flush();
-        assert!(tlb.heads.iter().all(|&head| head == 0));
-    }
-
-    #[test]
-    fn overlays_are_not_plain_ram() {
-        let ram = ram();
-        assert!(ram.is_plain(Gpa(BASE + 0x4ff8), 8));
-        assert!(!ram.is_plain(Gpa(BASE + 0x4ffc), 8));
-        assert!(!ram.is_plain(Gpa(BASE + 0x5000), 1) && !ram.is_plain(Gpa(BASE + 64 * PAGE_SIZE - 4), 8));
-        assert!(!ram.is_plain(Gpa(u64::MAX), 8));
+        (index < self.ram_pages).then_some(PageIndex(index as u32))
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 /// # Errors
 /// Where a trace cannot be read, executed again, or is not of the same guest as the other.
 pub fn diff(a: impl AsRef<Path>, b: impl AsRef<Path>) -> Result<Difference, Error> {
-    let (a, b) = (Executed::open(a, None)?, Executed::open(b, None)?);
+    let (a, b) = (Executed::open(a, &[])?, Executed::open(b, &[])?);
     diff_executed(a, b, &no_text)
 }
 

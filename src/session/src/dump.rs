@@ -14,7 +14,7 @@ use std::path::Path;
 /// Where the trace cannot be read to its end, or not be executed again.
 pub fn dump(path: impl AsRef<Path>, selection: Selection) -> Result<String, Error> {
     let path = path.as_ref();
-    let mut executed = Executed::open(path, None)?;
+    let mut executed = Executed::open(path, &[])?;
     let trace = executed.trace().clone();
     let symbols = Symbols::read(&executed.guest().bytes).unwrap_or_else(|_| Symbols::none());
     let places = Places { replays: &mut executed, sites: Sites::new(&symbols, &no_text) };

@@ -2,10 +2,11 @@
 
 use crate::replay::{Opened, ReplayOptions};
 use crate::watch::{Observer, Shown, Touch, Watch};
-use crate::{Guest, Interrupt};
+use crate::{Guest, GuestFile, Interrupt};
 use cantus_analyses::replays::{Access, AccessKind, Print, Replays, Step, Stretch, Trouble, Writer};
+use cantus_isa::address::{CACHE_BLOCK_SIZE, PAGE_SIZE};
 use cantus_isa::riscv::{Class, Hart, decode, length};
-use cantus_isa::{Gpa, Gva, Width, address::PAGE_SIZE};
+use cantus_isa::{Gpa, Gva, Width};
 use cantus_memory::{PageIndex, Ram, Right};
 use cantus_traces::{CoreId, Position, Trace};
 use parking_lot::Mutex;
@@ -21,12 +22,12 @@ pub struct Executed {
 }
 
 impl Executed {
-    /// Opens the trace at `path`; `guest` is the guest's file, where the trace does not hold it.
+    /// Opens the trace at `path`; `files` are the files of the guest that it does not hold.
     ///
     /// # Errors
     /// Where the trace cannot be read, or is of a machine that this version does not have.
-    pub fn open(path: impl AsRef<Path>, guest: Option<&Guest>) -> Result<Self, crate::Error> {
-        let opened = Opened::new(path.as_ref(), guest)?;
+    pub fn open(path: impl AsRef<Path>, files: &[GuestFile]) -> Result<Self, crate::Error> {
+        let opened = Opened::new(path.as_ref(), files)?;
         Ok(Self { opened, workers: ReplayOptions::default().workers })
     }
 
@@ -307,7 +308,10 @@ fn accesses_of(shown: &Shown<'_>) -> Vec<Access> {
     let base = operands[usize::from(op.rs1)];
     let displaced = matches!(class, Class::Load(_) | Class::Store(_));
     let offset = if displaced { op.imm as i64 as u64 } else { 0 };
-    let virtual_address = Gva(base.wrapping_add(offset));
+    let virtual_address = match class == Class::BlockZero {
+        true => Gva(base & !(CACHE_BLOCK_SIZE - 1)),
+        false => Gva(base.wrapping_add(offset)),
+    };
     let device = touches.iter().find_map(|touch| match *touch {
         Touch::DeviceLoad(address, width, value) => Some((address, width, value, AccessKind::DeviceLoad)),
         Touch::DeviceStore(address, width, value) => Some((address, width, value, AccessKind::DeviceStore)),
@@ -349,6 +353,13 @@ fn accesses_of(shown: &Shown<'_>) -> Vec<Access> {
                 vec![access(virtual_address, address, width, loaded, AccessKind::Load), store]
             }
         }
+        Class::BlockZero => (0..CACHE_BLOCK_SIZE)
+            .step_by(8)
+            .map(|at| {
+                let virtual_address = Gva(virtual_address.0 + at);
+                access(virtual_address, address.plus(at), Width::Double, 0, AccessKind::Store)
+            })
+            .collect(),
         Class::StoreConditional(_)
         | Class::Compute
         | Class::Branch
@@ -360,7 +371,8 @@ fn accesses_of(shown: &Shown<'_>) -> Vec<Access> {
         | Class::Call
         | Class::Return
         | Class::Wait
-        | Class::TranslationFence => Vec::new(),
+        | Class::TranslationFence
+        | Class::BlockManagement => Vec::new(),
     }
 }
 

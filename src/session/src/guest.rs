@@ -1,20 +1,23 @@
-//! What is run: a program's bytes under a name.
+//! What is run: a program, or a kernel with all that it is started with; files under their names.
 
+use crate::{Error, Options};
+use cantus_machine::{Boot, GuestImage, KernelBoot};
+use cantus_traces::{ContentDigest, Image, ImageRole, Setting, Trace};
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-/// A guest program: an ELF file, or a raw image.
+/// A file of a guest.
 #[derive(Clone)]
-pub struct Guest {
+pub struct GuestFile {
     /// What to call it: the file's name without its folder.
     pub name: String,
     /// The file's bytes.
     pub bytes: Arc<[u8]>,
 }
 
-impl Guest {
-    /// Reads a guest from a file.
+impl GuestFile {
+    /// Reads a file.
     ///
     /// # Errors
     /// Whatever the host says of the file.
@@ -25,8 +28,133 @@ impl Guest {
         Ok(Self { name, bytes: fs::read(path)?.into() })
     }
 
-    /// A guest that is in memory already.
+    /// A file that is in memory already.
     pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { name: name.into(), bytes: bytes.into() }
     }
+}
+
+/// A guest.
+#[derive(Clone)]
+pub struct Guest {
+    /// What to call it: the program's or the kernel's file name, without its folder.
+    pub name: String,
+    /// The program: an ELF file or a raw image. Or the kernel.
+    pub bytes: Arc<[u8]>,
+    /// With what a kernel is started; none if the guest is a program that runs in machine mode.
+    pub kernel: Option<KernelStart>,
+}
+
+/// With what a kernel is started.
+#[derive(Clone, Default)]
+pub struct KernelStart {
+    /// Its initial RAM disk.
+    pub initrd: Option<GuestFile>,
+    /// Its command line.
+    pub command_line: String,
+    /// Firmware in place of Cantus's own.
+    pub firmware: Option<GuestFile>,
+}
+
+/// Names of the settings of a trace's machine.
+const COMMAND_LINE: &str = "append";
+const SEED: &str = "rng-seed";
+
+impl Guest {
+    /// Reads a program from a file.
+    ///
+    /// # Errors
+    /// Whatever the host says of the file.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self::of_file(GuestFile::open(path)?, None))
+    }
+
+    /// A program that is in memory already.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self::of_file(GuestFile::new(name, bytes), None)
+    }
+
+    /// A program, or a kernel with what it is started with.
+    pub fn of_file(file: GuestFile, kernel: Option<KernelStart>) -> Self {
+        Self { name: file.name, bytes: file.bytes, kernel }
+    }
+
+    /// All its files, with what each is for.
+    pub(crate) fn files(&self) -> Vec<(ImageRole, GuestFile)> {
+        let role = if self.kernel.is_some() { ImageRole::Kernel } else { ImageRole::Program };
+        let first = (role, GuestFile { name: self.name.clone(), bytes: self.bytes.clone() });
+        let start = self.kernel.iter();
+        let initrd = start.clone().filter_map(|start| Some((ImageRole::Initrd, start.initrd.clone()?)));
+        let firmware = start.filter_map(|start| Some((ImageRole::Firmware, start.firmware.clone()?)));
+        std::iter::once(first).chain(initrd).chain(firmware).collect()
+    }
+
+    /// What else a replay must know of it.
+    pub(crate) fn settings(&self, options: &Options) -> Vec<Setting> {
+        let setting = |name: &str, value: String| Setting { name: name.into(), value };
+        let kernel = self.kernel.iter();
+        kernel
+            .flat_map(|kernel| {
+                [setting(COMMAND_LINE, kernel.command_line.clone()), setting(SEED, options.seed.to_string())]
+            })
+            .collect()
+    }
+
+    /// The guest of a trace. Files that the trace does not hold are looked for in `given`.
+    pub(crate) fn of_trace(trace: &Trace, path: &Path, given: &[GuestFile]) -> Result<Self, Error> {
+        let missing = |image: &str| Error::ImageMissing { path: path.to_owned(), image: image.to_owned() };
+        let header = trace.header();
+        let file = |(at, image): (usize, &Image)| {
+            if image.stored {
+                return Ok::<_, Error>(GuestFile::new(image.name.clone(), trace.image(at)?));
+            }
+            let found = given.iter().find(|file| image.is(&file.bytes));
+            let bytes = found.map(|file| file.bytes.clone()).ok_or_else(|| missing(&image.name))?;
+            Ok(GuestFile { name: image.name.clone(), bytes })
+        };
+        let of_role = |role: ImageRole| {
+            let found = header.images.iter().enumerate().find(|(_, image)| image.role == role);
+            found.map(file).transpose()
+        };
+        if let Some(program) = of_role(ImageRole::Program)? {
+            return Ok(Self::of_file(program, None));
+        }
+        let kernel = of_role(ImageRole::Kernel)?.ok_or_else(|| missing("program"))?;
+        let start = KernelStart {
+            initrd: of_role(ImageRole::Initrd)?,
+            command_line: setting(trace, COMMAND_LINE).unwrap_or_default().to_owned(),
+            firmware: of_role(ImageRole::Firmware)?,
+        };
+        Ok(Self::of_file(kernel, Some(start)))
+    }
+
+    /// The seed of the random numbers of a trace's guest.
+    pub(crate) fn seed_of_trace(trace: &Trace) -> u64 {
+        setting(trace, SEED).and_then(|seed| seed.parse().ok()).unwrap_or_default()
+    }
+
+    /// How a machine is started with it. The kernel's random numbers follow from `seed`.
+    pub(crate) fn boot(&self, seed: u64) -> Result<Boot, Error> {
+        let bytes = self.bytes.to_vec();
+        let Some(start) = &self.kernel else {
+            return Ok(GuestImage::from_bytes(self.name.clone(), bytes)?.into());
+        };
+        let firmware = match &start.firmware {
+            Some(file) => GuestImage::from_bytes(file.name.clone(), file.bytes.to_vec())?,
+            None => KernelBoot::own_firmware()?,
+        };
+        Ok(Boot::Kernel(Box::new(KernelBoot {
+            firmware,
+            kernel: GuestImage::kernel_from_bytes(self.name.clone(), bytes)?,
+            initrd: start.initrd.as_ref().map(|file| file.bytes.to_vec()),
+            command_line: start.command_line.clone(),
+            seed: ContentDigest::of(format!("rng-seed {seed}").as_bytes()).0,
+        })))
+    }
+}
+
+/// A setting of a trace's machine.
+fn setting<'a>(trace: &'a Trace, name: &str) -> Option<&'a str> {
+    let settings = &trace.header().configuration.settings;
+    settings.iter().find(|setting| setting.name == name).map(|setting| setting.value.as_str())
 }

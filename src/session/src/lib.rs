@@ -66,7 +66,7 @@ pub use diff::{diff, diff_executed};
 pub use dump::dump;
 pub use error::Error;
 pub use executed::Executed;
-pub use guest::Guest;
+pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
 pub use options::{Captured, Input, Interrupt, Options, Output};
 pub use record::{Recorded, record};

@@ -3,7 +3,7 @@
 use crate::{Error, Guest, Options};
 use cantus_engine::{Bus, Configuration};
 use cantus_interp::Core;
-use cantus_machine::{Granularity, GuestImage, Machine, MachineConfig};
+use cantus_machine::{Granularity, Machine, MachineConfig};
 use cantus_memory::Tlb;
 use cantus_traces::{ContentDigest, CoreId};
 use cantus_transactions::Safepoints;
@@ -21,8 +21,7 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new(guest: &Guest, options: &Options) -> Result<Self, Error> {
         let config = MachineConfig::new(options.cores as u64, options.ram_bytes)?;
-        let image = GuestImage::from_bytes(guest.name.clone(), guest.bytes.to_vec())?;
-        let machine = Arc::new(Machine::new(config, &image)?);
+        let machine = Arc::new(Machine::new(config, &guest.boot(options.seed)?)?);
         Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
     }
 
@@ -32,7 +31,7 @@ impl Setup {
         let core = |id: usize| {
             let mut hart = cantus_isa::riscv::Hart::new(id as u64);
             let reset = self.machine.reset_state(CoreId(id as u8));
-            (hart.pc, hart.x[10], hart.x[11]) = (reset.pc, reset.a0, reset.a1);
+            (hart.pc, hart.x[10], hart.x[11], hart.x[12]) = (reset.pc, reset.a0, reset.a1, reset.a2);
             Core {
                 id: id as u8,
                 hart,

@@ -200,7 +200,11 @@ impl Walk {
                     continue;
                 }
                 Event::Input { .. } => self.positions[core] += 1,
-                Event::Lines(_) | Event::Clock(_) | Event::ConditionalFailed | Event::Digest { .. } => {}
+                Event::Lines(_)
+                | Event::Clock(_)
+                | Event::ConditionalFailed
+                | Event::Answer { .. }
+                | Event::Digest { .. } => {}
             }
             consumed = true;
             track.advance()?;

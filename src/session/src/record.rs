@@ -3,13 +3,13 @@
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::{Error, Guest, Options};
-use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
+use cantus_engine::{Engine, NoHost, Outcome, TICKS_PER_SECOND};
 use cantus_interp::Interp;
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
-    Configuration, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
-    TraceWriter, WriterOptions,
+    Configuration, EndReason, Footer, Header, HostFacts, Image, Schedule, Setting, Totals, TraceWriter,
+    WriterOptions,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,9 +43,11 @@ pub fn record(
     let path = path.as_ref();
     let setup = Setup::new(guest, options)?;
     let header = header(guest, options);
-    let stored: &[&[u8]] = if options.embed_images { &[&guest.bytes] } else { &[] };
+    let files = guest.files();
+    let stored = files.iter().filter(|_| options.embed_images).map(|(_, file)| &*file.bytes);
+    let stored: Vec<&[u8]> = stored.collect();
     let (writer, streams) =
-        TraceWriter::create(path, &header, stored, WriterOptions { force, ..WriterOptions::default() })?;
+        TraceWriter::create(path, &header, &stored, WriterOptions { force, ..WriterOptions::default() })?;
     let writer = Arc::new(writer);
     let plan = Plan {
         pages: setup.machine.ram().pages(),
@@ -67,6 +69,7 @@ pub fn record(
         setup.bus(),
         setup.safepoints.clone(),
         options.output.console(),
+        Box::new(NoHost),
     );
     let ended = drive(engine, options, &setup);
     let outcome = ended.outcome;
@@ -94,7 +97,6 @@ fn footer(outcome: Outcome, cores: Vec<cantus_traces::CoreEnd>, setup: &Setup) -
 }
 
 fn header(guest: &Guest, options: &Options) -> Header {
-    let role = ImageRole::Program;
     let image = if options.embed_images { Image::stored } else { Image::left_out };
     Header {
         recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),
@@ -109,9 +111,9 @@ fn header(guest: &Guest, options: &Options) -> Header {
             },
             timebase_hz: TICKS_PER_SECOND,
             digest_interval: options.digest_interval,
-            settings: Vec::new(),
+            settings: guest.settings(options),
         },
-        images: vec![image(&guest.name, role, &guest.bytes)],
+        images: guest.files().iter().map(|(role, file)| image(&file.name, *role, &file.bytes)).collect(),
         schedule: schedule(options),
         host: if options.describe_host { host_facts() } else { HostFacts::default() },
         command_line: options.command_line.clone(),

@@ -1,8 +1,8 @@
 //! Replays a trace, and checks that nothing differs.
 
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Guest, Moment, Options, Output, Span};
-use cantus_engine::{Ended, Engine, Outcome, Policy};
+use crate::{Error, Guest, GuestFile, Moment, Options, Output, Span};
+use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
 use cantus_interp::{Executor, Interp};
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
@@ -16,8 +16,8 @@ pub struct ReplayOptions {
     pub workers: usize,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
-    /// The guest's file, where the trace does not hold it.
-    pub guest: Option<Guest>,
+    /// The guest's files that the trace does not hold.
+    pub files: Vec<GuestFile>,
     /// Ends the replay from outside.
     pub interrupt: crate::Interrupt,
     /// Begins at the last checkpoint before this moment. At the beginning by default.
@@ -29,7 +29,7 @@ pub struct ReplayOptions {
 impl Default for ReplayOptions {
     fn default() -> Self {
         let Options { workers, output, interrupt, .. } = Options::default();
-        Self { workers, output, guest: None, interrupt, from: None, to: None }
+        Self { workers, output, files: Vec::new(), interrupt, from: None, to: None }
     }
 }
 
@@ -67,7 +67,7 @@ pub struct Replayed {
 /// Where the trace cannot be read, or is of a machine that this version does not have. That the replay differs is no
 /// error, but a [`Verdict`].
 pub fn replay(path: impl AsRef<Path>, options: &ReplayOptions) -> Result<Replayed, Error> {
-    let opened = Opened::new(path.as_ref(), options.guest.as_ref())?;
+    let opened = Opened::new(path.as_ref(), &options.files)?;
     let span = opened.span(options)?;
     let replay = opened.start(options, span, |_, executor| executor)?;
     Ok(replay.finish(&opened))
@@ -88,7 +88,7 @@ pub(crate) struct Done {
 }
 
 impl Opened {
-    pub(crate) fn new(path: &Path, given: Option<&Guest>) -> Result<Self, Error> {
+    pub(crate) fn new(path: &Path, given: &[GuestFile]) -> Result<Self, Error> {
         let trace = Trace::open(path)?;
         let configuration = &trace.header().configuration;
         for (what, expected, came) in
@@ -102,9 +102,10 @@ impl Opened {
         let machine = Options {
             cores: usize::from(configuration.cores),
             ram_bytes: configuration.ram_bytes,
+            seed: Guest::seed_of_trace(&trace),
             ..Options::default()
         };
-        let guest = guest_of(&trace, path, given)?;
+        let guest = Guest::of_trace(&trace, path, given)?;
         Ok(Self { trace, guest, machine })
     }
 
@@ -134,6 +135,7 @@ impl Opened {
             setup.bus(),
             setup.safepoints.clone(),
             options.output.console(),
+            Box::new(NoHost),
         );
         options.interrupt.watch(engine.outside());
         Ok(Done { setup, ended: engine.run(), span })
@@ -147,19 +149,6 @@ impl Opened {
         Box::new(move |cut| {
             cuts.binary_search(&cut).ok().and_then(|_| Some(trace.checkpoint(cut).ok()?.cores))
         })
-    }
-}
-
-fn guest_of(trace: &Trace, path: &Path, given: Option<&Guest>) -> Result<Guest, Error> {
-    let missing = |image: &str| Error::ImageMissing { path: path.to_owned(), image: image.to_owned() };
-    let images = &trace.header().images;
-    let (at, image) = images.iter().enumerate().next().ok_or_else(|| missing("program"))?;
-    if image.stored {
-        return Ok(Guest::new(image.name.clone(), trace.image(at)?));
-    }
-    match given {
-        Some(guest) if image.is(&guest.bytes) => Ok(guest.clone()),
-        Some(_) | None => Err(missing(&image.name)),
     }
 }
 

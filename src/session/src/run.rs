@@ -2,7 +2,7 @@
 
 use crate::machine::Setup;
 use crate::{Error, Guest, Input, Options};
-use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
+use cantus_engine::{Boundary, Ended, Engine, Free, NoHost, Outcome, Outside};
 use cantus_interp::{Executor, Interp};
 use std::io::Read;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
         setup.bus(),
         setup.safepoints.clone(),
         options.output.console(),
+        Box::new(NoHost),
     );
     let ended = drive(engine, options, &setup);
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();

@@ -61,7 +61,7 @@ pub fn verify_stretches(
     options: &ReplayOptions,
     jobs: usize,
 ) -> Result<Verified, Error> {
-    let opened = Opened::new(path.as_ref(), options.guest.as_ref())?;
+    let opened = Opened::new(path.as_ref(), &options.files)?;
     let (replayed, stretches) = replay_stretches(&opened, options, jobs)?;
     judge(path.as_ref(), options, replayed, stretches)
 }
@@ -87,7 +87,7 @@ fn narrow(path: &Path, options: &ReplayOptions, divergence: &Divergence) -> Resu
     }
     let trouble = |error: Trouble| Error::Again { path: path.to_owned(), error };
     let path_on = |workers: usize| -> Result<Vec<Step>, Error> {
-        let mut executed = Executed::open(path, options.guest.as_ref())?.on_workers(workers);
+        let mut executed = Executed::open(path, &options.files)?.on_workers(workers);
         let mut paths = executed.paths(&[stretch]).map_err(trouble)?;
         Ok(paths.pop().unwrap_or_default())
     };
@@ -95,7 +95,7 @@ fn narrow(path: &Path, options: &ReplayOptions, divergence: &Divergence) -> Resu
     if let Some((a, b)) = many.iter().zip(&one).find(|(a, b)| a != b) {
         return Ok(Some(Narrowed::Differs { position: a.position, pcs: (a.pc.0, b.pc.0) }));
     }
-    let executed = Executed::open(path, options.guest.as_ref())?;
+    let executed = Executed::open(path, &options.files)?;
     let mut events = Vec::new();
     for event in executed.trace().stream_from(divergence.core, stretch.from) {
         let (position, event) = event?;

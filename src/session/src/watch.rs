@@ -108,6 +108,10 @@ impl<P: Port, O: Observer> Port for Gate<'_, P, O> {
         self.port.clock(position)
     }
 
+    fn set_timer(&mut self, position: u64, ticks: u64) {
+        self.port.set_timer(position, ticks);
+    }
+
     fn conditional(&mut self, position: u64, intact: bool) -> bool {
         self.port.conditional(position, intact)
     }

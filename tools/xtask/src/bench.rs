@@ -5,6 +5,7 @@
 //! of them alike; absolute times of different runs are not comparable, and are shown for orientation only.
 
 mod figures;
+mod linux;
 mod measure;
 mod report;
 mod workloads;
@@ -20,7 +21,7 @@ use workloads::{CORES, PATTERNS};
 
 /// What the verb does, in one line.
 pub const HELP: &str =
-    "[-n RUNS] [--cores LIST] [--json FILE] [NAME...]  what recording costs; how fast a core is";
+    "[-n RUNS] [--cores LIST] [--json FILE] [NAME... | linux ...]  what recording costs; how fast a core is";
 
 /// The name of the measurement that is not a sharing pattern.
 const INTERPRETER: &str = "interp";
@@ -35,6 +36,11 @@ struct Plan {
 
 /// Runs the verb, in a release build whatever build this is.
 pub fn run(arguments: &[String]) -> Result<()> {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "linux"
+    {
+        return linux::run(rest);
+    }
     let plan = Plan::parse(arguments)?;
     if cfg!(debug_assertions) {
         return run_in_release_build(arguments);

@@ -1,9 +1,12 @@
 //! `cargo xtask guests`: builds the guest programs, proves that the committed ones are what their sources give, and runs
 //! them under QEMU.
 //!
+//! `--linux` makes real Linux guests instead; everything about them stands in `linux.rs`.
+//!
 //! The programs' bytes do not depend on where the repository lies: the compiler runs in the repository's root, gets
 //! relative paths, and writes `.` for the root into the debug information.
 
+pub mod linux;
 mod qemu;
 
 use std::fs;
@@ -15,8 +18,7 @@ use cantus_guests::{Catalogue, Program, Toolchain, architecture_folder};
 use tempfile::TempDir;
 
 /// What the verb does, in one line.
-pub const HELP: &str =
-    "[--check | --qemu] [NAME...]  build the guests; compare with the committed ones; run them";
+pub const HELP: &str = "[--check | --qemu] [NAME...] | --linux [...]  build the guests; compare with the committed ones; run them";
 
 /// What to do with the programs.
 enum Task {
@@ -27,6 +29,11 @@ enum Task {
 
 /// Runs the verb. Without names, all guests are meant; a name is a guest's.
 pub fn run(arguments: &[String]) -> Result<()> {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "--linux"
+    {
+        return linux::run(rest);
+    }
     let catalogue = Catalogue::load();
     let mut task = Task::Build;
     let mut names = Vec::new();

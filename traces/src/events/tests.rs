@@ -28,6 +28,8 @@ fn events_take_few_bytes() {
     let state = Digest([1; 16]);
     let history = Digest([2; 16]);
     let input = Event::Input { device: DeviceId(3), bytes: vec![b'x', b'y'] };
+    let answer = Event::Answer { device: DeviceId(9), bytes: vec![b'z'] };
+    let silence = Event::Answer { device: DeviceId(9), bytes: vec![] };
     let events = [
         (order(1005, 0, 100), vec![0x28, 100]),
         (order(1005, 2, 300), vec![0x01, 2, 0xac, 2]),
@@ -39,6 +41,8 @@ fn events_take_few_bytes() {
         ((Position(1507), Event::Clock(799)), vec![0xa4, 6, 1]),
         ((Position(1508), Event::ConditionalFailed), vec![0x0d]),
         ((Position(1509), input), vec![0x0e, 1, 3, 2, b'x', b'y']),
+        ((Position(1509), answer), vec![0x06, 4, 9, 1, b'z']),
+        ((Position(1509), silence), vec![0x06, 4, 9, 0]),
         ((Position(1510), Event::Cut { number: 7 }), vec![0x0e, 2, 7]),
         ((Position(1511), Event::Digest { state, history }), [&[0x0e, 0][..], &state.0, &history.0].concat()),
     ];
@@ -98,7 +102,7 @@ fn rep_3_bytes_that_are_no_events_are_refused_with_a_reason() {
         count: 1,
         bytes: bytes.to_vec(),
     };
-    let cases: [(&[u8], &str); 16] = [
+    let cases: [(&[u8], &str); 18] = [
         (&[], "came the payload's end at 0"),
         (&[0x07], "came 7"),
         (&[0x56], "came 20"),
@@ -108,12 +112,14 @@ fn rep_3_bytes_that_are_no_events_are_refused_with_a_reason() {
         (&[0x01, 255, 0], "came core 255"),
         (&[0x01, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "came 18446744073709551615"),
         (&[0x02, 0xff, 0xff, 0xff, 0xff, 0x1f], "expected 32 bits of lines"),
-        (&[0x06, 4], "came 4"),
+        (&[0x06, 5], "came 5"),
         (&[0x06, 0, 1, 2, 3], "came the payload's end at 5"),
         (&[0x06, 1, 0, 0], "came 0"),
         (&[0x06, 1, 0, 0x81, 0x80, 0x80, 2], "came 4194305"),
         (&[0x06, 1, 0, 5, 1], "came the payload's end at 5"),
         (&[0x06, 2, 0xff, 0xff, 0xff, 0xff, 0x1f], "expected a cut of 32 bits"),
+        (&[0x06, 4, 0, 0x81, 0x80, 0x80, 2], "came 4194305"),
+        (&[0x06, 4, 0, 5, 1], "came the payload's end at 5"),
         (&[0x05, 0x05], "1 more bytes"),
     ];
     for (bytes, reason) in cases {

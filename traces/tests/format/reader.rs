@@ -216,6 +216,11 @@ impl<'a> Reader<'a> {
                         known[usize::from(after)] = self.varint();
                         Event::Order { after: CoreId(after), position: Position(known[usize::from(after)]) }
                     }
+                    4 => {
+                        let device = DeviceId(self.fixed(1) as u8);
+                        let length = self.varint() as usize;
+                        Event::Answer { device, bytes: self.bytes(length).to_vec() }
+                    }
                     other => panic!("sub-tag {other}"),
                 },
                 other => panic!("tag {other}"),

@@ -122,6 +122,9 @@ pub fn plausible(cores: usize, events: usize, seed: u64) -> Streams {
             2 => Event::Lines(0),
             3 => Event::ConditionalFailed,
             4 if random(20) == 0 => Event::Input { device: DeviceId(3), bytes: b"hello\n".to_vec() },
+            4 if random(20) == 0 => {
+                Event::Answer { device: DeviceId(8), bytes: vec![random(256) as u8; random(40) as usize] }
+            }
             5 if random(5) == 0 => Event::Digest {
                 state: Digest::of(&positions[core].to_le_bytes()),
                 history: Digest::of(&state_bytes(core, positions[core])),
@@ -158,6 +161,8 @@ pub fn event(cores: usize) -> impl Strategy<Value = Event> {
         1 => Just(Event::ConditionalFailed),
         1 => (any::<u8>(), vec(any::<u8>(), 1..300))
             .prop_map(|(device, bytes)| Event::Input { device: DeviceId(device), bytes }),
+        1 => (any::<u8>(), vec(any::<u8>(), 0..300))
+            .prop_map(|(device, bytes)| Event::Answer { device: DeviceId(device), bytes }),
         1 => (any::<[u8; 16]>(), any::<[u8; 16]>())
             .prop_map(|(state, history)| Event::Digest { state: Digest(state), history: Digest(history) }),
         1 => any::<u32>().prop_map(|number| Event::Cut { number }),

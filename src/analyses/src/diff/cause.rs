@@ -237,7 +237,7 @@ impl Search<'_> {
         let clock = |inputs: &Vec<Input>| {
             inputs.iter().find_map(|input| match input {
                 Input::Clock(ticks) => Some(*ticks),
-                Input::Lines(_) | Input::ConditionalFailed | Input::Bytes(..) => None,
+                Input::Lines(_) | Input::ConditionalFailed | Input::Bytes(..) | Input::Answer(..) => None,
             })
         };
         let ticks = inputs.as_ref().map(clock);

@@ -17,6 +17,8 @@ pub enum Input {
     ConditionalFailed,
     /// Bytes reached the device with this number.
     Bytes(u8, Vec<u8>),
+    /// The host answered this to the device with this number.
+    Answer(u8, Vec<u8>),
 }
 
 /// An input and its position.
@@ -194,6 +196,7 @@ fn input(position: Position, event: Event) -> Option<InputAt> {
         Event::Clock(ticks) => Input::Clock(ticks),
         Event::ConditionalFailed => Input::ConditionalFailed,
         Event::Input { device, bytes } => Input::Bytes(device.0, bytes),
+        Event::Answer { device, bytes } => Input::Answer(device.0, bytes),
         Event::Order { .. } | Event::Digest { .. } | Event::Cut { .. } => return None,
     };
     Some(InputAt { position, input })
@@ -208,6 +211,7 @@ fn edge(position: Position, event: Event) -> Option<Edge> {
         | Event::Clock(_)
         | Event::ConditionalFailed
         | Event::Input { .. }
+        | Event::Answer { .. }
         | Event::Digest { .. }
         | Event::Cut { .. } => None,
     }
@@ -221,6 +225,7 @@ fn digest(position: Position, event: Event) -> Option<(Position, Digest)> {
         | Event::Clock(_)
         | Event::ConditionalFailed
         | Event::Input { .. }
+        | Event::Answer { .. }
         | Event::Cut { .. } => None,
     }
 }

@@ -163,6 +163,14 @@ impl Display for InputAt {
             Input::Bytes(device, bytes) => {
                 write!(f, "{} bytes for device {device}: {}", bytes.len(), bytes.escape_ascii())?;
             }
+            Input::Answer(device, bytes) => {
+                write!(
+                    f,
+                    "the host's answer to device {device}, {} bytes: {}",
+                    bytes.len(),
+                    bytes.escape_ascii()
+                )?;
+            }
         }
         write!(f, " at step {}", step(self.position))
     }

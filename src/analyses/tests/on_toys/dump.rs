@@ -30,6 +30,7 @@ fn every_kind() -> Trace {
             (Position(20), order(1, 500)),
             (Position(20), Event::Clock(1_234_567)),
             (Position(30), Event::Input { device: DeviceId(2), bytes: b"ls\n\"\x1b".to_vec() }),
+            (Position(40), Event::Answer { device: DeviceId(9), bytes: b"\0ok".to_vec() }),
             (Position(1_000), Event::Digest { state: Digest([1; 16]), history: Digest([2; 16]) }),
         ],
         vec![(Position(499), Event::ConditionalFailed), (Position(600), Event::Cut { number: 0 })],

@@ -119,7 +119,7 @@ impl Demo {
         writeln!(out, "A is a run that passed, B the one that failed:\n")?;
         out.flush()?;
         let text = SourceText::of(&SOURCES);
-        let (a, b) = (Executed::open(&good, None)?, Executed::open(&bad, None)?);
+        let (a, b) = (Executed::open(&good, &[])?, Executed::open(&bad, &[])?);
         let progress = voice.progress("comparing");
         let difference = cantus::diff_executed(a, b, &|file, line| text.line(file, line));
         progress.finish_and_clear();

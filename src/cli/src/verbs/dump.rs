@@ -67,7 +67,7 @@ impl Dump {
         let mut executed = match self.places || self.normalised {
             true => {
                 let options = self.replay.options()?;
-                Some(Executed::open(&path, options.guest.as_ref())?.on_workers(options.workers))
+                Some(Executed::open(&path, &options.files)?.on_workers(options.workers))
             }
             false => None,
         };

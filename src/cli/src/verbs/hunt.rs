@@ -21,7 +21,7 @@ use crate::outcome;
 use crate::places::Places;
 use crate::stop;
 use crate::terminal::{self, Voice};
-use crate::verbs::{record, run};
+use crate::verbs::record;
 
 /// Runs of a hunt that has no other end.
 const RUNS: u64 = 100;
@@ -94,7 +94,7 @@ struct Summary<'a> {
 
 impl Hunt {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
-        let guest = run::open_guest(&self.machine.guest)?;
+        let guest = self.machine.open_guest()?;
         let places = Places::from_environment()?;
         places.create()?;
         places.sweep();

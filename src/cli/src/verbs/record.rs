@@ -46,7 +46,7 @@ struct Facts {
 
 impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
-        let guest = run::open_guest(&self.run.machine.guest)?;
+        let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
         let options = Options {
             checkpoint_interval: self.checkpoint_every,

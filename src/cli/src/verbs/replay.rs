@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use cantus::{Captured, Output, ReplayOptions};
 use clap::Args;
 
-use crate::args::TraceArg;
+use crate::args::{TraceArg, open_file};
 use crate::failure::Failure;
 use crate::moments::{self, MomentArg};
 use crate::places::Places;
 use crate::stop;
 use crate::terminal::{self, Voice};
-use crate::verbs::run;
 use crate::verdict::Judged;
 
 /// Replay a trace, with its console output
@@ -42,9 +41,9 @@ pub struct ReplayArgs {
     /// Host threads that run the cores [default: one a host CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     workers: Option<u64>,
-    /// The guest's file, if it was left out of the trace
+    /// A file of the guest that was left out of the trace; may be given several times
     #[arg(long, value_name = "FILE")]
-    guest: Option<PathBuf>,
+    guest: Vec<PathBuf>,
 }
 
 impl ReplayArgs {
@@ -60,7 +59,11 @@ impl ReplayArgs {
         let defaults = ReplayOptions::default();
         Ok(ReplayOptions {
             workers: self.workers.map_or(defaults.workers, |workers| workers as usize),
-            guest: self.guest.as_deref().map(run::open_guest).transpose()?,
+            files: self
+                .guest
+                .iter()
+                .map(|path| open_file(path, "read the guest"))
+                .collect::<Result<_, _>>()?,
             ..defaults
         })
     }

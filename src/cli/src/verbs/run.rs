@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 
 use cantus::{Captured, Guest, Input, Options, Output};
 use clap::Args;
@@ -22,7 +21,7 @@ pub struct Run {
 
 impl Run {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
-        let guest = open_guest(&self.run.machine.guest)?;
+        let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
         let options = options(&self.run, &captured);
         let ran = cantus::run(&guest, &options)?;
@@ -37,11 +36,6 @@ impl Run {
         }
         Ok(outcome::status(ran.outcome))
     }
-}
-
-/// Reads the guest's file.
-pub fn open_guest(path: &Path) -> Result<Guest, Failure> {
-    Guest::open(path).map_err(|error| Failure::io(path, "read the guest", &error))
 }
 
 /// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.

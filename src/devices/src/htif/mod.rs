@@ -14,7 +14,7 @@ pub mod registers;
 mod tests;
 
 use crate::state::write_queue;
-use crate::{Device, Outcome, Outside, Refusal, StateError, StateReader};
+use crate::{Blocked, Device, Outcome, Outside, Refusal, StateError, StateReader};
 use cantus_isa::{Gpa, Width};
 use registers::{CALL_BYTES, Command, FROMHOST, TOHOST, call, error};
 use std::collections::VecDeque;
@@ -161,9 +161,10 @@ impl Device for Htif {
         Ok(())
     }
 
-    fn input(&mut self, bytes: &[u8], _outside: &mut dyn Outside) {
+    fn input(&mut self, bytes: &[u8], _outside: &mut dyn Outside) -> Result<(), Blocked> {
         self.waiting.extend(bytes);
         self.answer();
+        Ok(())
     }
 
     fn input_room(&self) -> usize {

@@ -152,7 +152,7 @@ fn reads_wait_for_input_and_answers_for_the_word() {
     tohost(&mut htif, read, &mut bench).unwrap();
     assert!(htif.reads_console());
     assert_eq!(fromhost(&mut htif, &mut bench), 0, "nothing to read yet");
-    htif.input(b"ab", &mut bench);
+    assert_eq!(htif.input(b"ab", &mut bench), Ok(()));
     assert_eq!(fromhost(&mut htif, &mut bench), 0x0100_0000_0000_0161);
     tohost(&mut htif, read, &mut bench).unwrap();
     put(&mut bench, CALL, &[1000]);

@@ -1,6 +1,7 @@
 //! The PLIC: tables of accesses, and a hail of random ones.
 
 use super::*;
+use crate::Blocked;
 use crate::testing::{Bench, Random, Told, hail};
 use Width::{Byte, Double, Half, Word};
 
@@ -300,10 +301,11 @@ impl Device for Wired {
         self.0.store(at, width, value, outside)
     }
 
-    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) {
+    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) -> Result<(), Blocked> {
         for &byte in bytes {
             self.0.set_source(u32::from(byte >> 1), byte & 1 != 0, outside);
         }
+        Ok(())
     }
 
     fn input_room(&self) -> usize {

@@ -14,7 +14,7 @@ pub mod registers;
 mod tests;
 
 use crate::state::write_queue;
-use crate::{Device, Outside, Refusal, StateError, StateReader};
+use crate::{Blocked, Device, Outside, Refusal, StateError, StateReader};
 use cantus_isa::Width;
 use registers::{FIFO_MAX, Register, fcr, ier, iir, lcr, lsr, mcr, msr};
 use std::collections::VecDeque;
@@ -225,9 +225,10 @@ impl Device for Uart {
         Ok(())
     }
 
-    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) {
+    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) -> Result<(), Blocked> {
         self.waiting.extend(bytes);
         self.settle(outside);
+        Ok(())
     }
 
     fn input_room(&self) -> usize {

@@ -47,7 +47,7 @@ fn story(name: &str, steps: impl IntoIterator<Item = (Does, Vec<Told>)>) {
                 let answer = uart.load(offset, Byte, &mut bench);
                 assert_eq!(answer, Ok(value.into()), "{name}, step {at}");
             }
-            Input(bytes) => uart.input(bytes, &mut bench),
+            Input(bytes) => assert_eq!(uart.input(bytes, &mut bench), Ok(())),
         }
         assert_eq!(bench.take(), told, "{name}, step {at}");
     }
@@ -185,7 +185,7 @@ fn receiver_with_fifo() {
         uart.store(IIR_FCR, Byte, control, &mut bench).unwrap();
         uart.store(IER, Byte, 1, &mut bench).unwrap();
         for count in 1..=20 {
-            uart.input(b"x", &mut bench);
+            assert_eq!(uart.input(b"x", &mut bench), Ok(()));
             let expected = if count < trigger { 0xcc } else { 0xc4 };
             assert_eq!(uart.load(IIR_FCR, Byte, &mut bench), Ok(expected), "{control:#x}, {count}");
         }
@@ -306,9 +306,9 @@ fn any_width_means_the_register_at_the_offset() {
 fn room_for_input_ends_and_comes_back() {
     let (mut uart, mut bench) = (Uart::new(SOURCE), Bench::new());
     assert_eq!(uart.input_room(), WAITING_MAX);
-    uart.input(&vec![7; WAITING_MAX], &mut bench);
+    assert_eq!(uart.input(&vec![7; WAITING_MAX], &mut bench), Ok(()));
     assert_eq!(uart.input_room(), 1, "one byte moved up into the receiver");
-    uart.input(&[7; 100], &mut bench);
+    assert_eq!(uart.input(&[7; 100], &mut bench), Ok(()));
     assert_eq!(uart.input_room(), 0, "it takes more than it likes to");
     for _ in 0..WAITING_MAX + 100 {
         assert_eq!(uart.load(DATA, Byte, &mut bench), Ok(7));

@@ -105,6 +105,7 @@ fn instruction(line: &str, at: usize, labels: &BTreeMap<&str, usize>) -> Op {
         Class::Load(_) | Class::LoadReserved(_) => vec![&mut op.rd],
         Class::StoreConditional(_) | Class::Amo(_) => vec![&mut op.rd, &mut op.rs2],
         Class::TranslationFence => vec![&mut op.rs1, &mut op.rs2],
+        Class::BlockManagement | Class::BlockZero => Vec::new(),
         Class::Compute
         | Class::Jump
         | Class::Fence

@@ -64,7 +64,7 @@ fn check(make: impl Fn() -> Board, steps: u64) {
 
 /// The translations that tests use: of all pages of RAM, and of the low virtual pages.
 fn translations(board: &Board) -> Vec<Option<cantus_memory::Translation>> {
-    (0..8)
+    (0..cantus_memory::MODES)
         .flat_map(|mode| (0..512).map(move |page| (mode, page)))
         .map(|(mode, page)| {
             let base = if page < 256 { crate::board::BASE } else { 0 };

@@ -28,6 +28,7 @@ pub enum Question {
     Load(u64, Gpa, Width),
     Store(u64, Gpa, Width, u64),
     Clock(u64),
+    Timer(u64, u64),
     Conditional(u64, bool),
 }
 
@@ -91,6 +92,10 @@ impl<const ATOMICS: bool> Port for World<ATOMICS> {
     fn clock(&mut self, position: u64) -> u64 {
         self.asked.push(Question::Clock(position));
         1_000_000 + position
+    }
+
+    fn set_timer(&mut self, position: u64, ticks: u64) {
+        self.asked.push(Question::Timer(position, ticks));
     }
 
     fn conditional(&mut self, position: u64, intact: bool) -> bool {
@@ -183,7 +188,11 @@ impl<const ATOMICS: bool> Board<ATOMICS> {
 
     /// Writes a CSR as if by an instruction before the run.
     pub fn set_csr(&mut self, number: u16, value: u64) {
-        if self.core.hart.csr_write(number, value, self.core.position.wrapping_sub(1)).flush {
+        let effect = self.core.hart.csr_write(number, value, self.core.position.wrapping_sub(1));
+        if effect.space {
+            self.core.tlb.enter(self.core.hart.satp);
+        }
+        if effect.flush {
             self.core.tlb.flush();
         }
     }

@@ -288,3 +288,62 @@ fn a_trap_loop_ends_where_it_is_told_to() {
     assert_eq!(board.run(1000), Exit::Until);
     assert_eq!((board.core.position, board.csr(MINSTRET), board.core.hart.pc), (1000, 0, 0x40));
 }
+
+/// "Cache-Block Zero Instructions": all of the block that the address lies in, and nothing else.
+#[test]
+fn a_block_is_zeroed() {
+    for split in [false, true] {
+        let mut board = Board::new("cbo.zero (x11)\ncbo.clean (x11)\ncbo.flush (x11)\ncbo.inval (x11)");
+        if split {
+            board.world.split.insert(DATA >> 12);
+        }
+        for at in (0..192).step_by(8) {
+            board.write_double(DATA + at, u64::MAX);
+        }
+        board.core.hart.x[11] = DATA + 64 + 13;
+        assert_eq!((board.run(4), board.core.position), (Exit::Until, 4));
+        for at in (0..192).step_by(8) {
+            let expected = if (64..128).contains(&at) { 0 } else { u64::MAX };
+            assert_eq!(board.double(DATA + at), expected, "at {at}, split: {split}");
+        }
+        // What follows asks for nothing: there is no cache.
+        let writes =
+            board.world.asked.iter().filter(|asked| matches!(asked, Question::Grant(_, _, Right::Write)));
+        assert_eq!(writes.collect::<Vec<_>>(), [&Question::Grant(0, Gpa(DATA + 64), Right::Write)]);
+    }
+}
+
+/// Devices have no blocks; the address that is blamed is the one in the register.
+#[test]
+fn blocks_of_devices_are_not_zeroed() {
+    for (text, address, fault) in [
+        ("cbo.zero (x11)", DEVICE + 4, true),
+        ("cbo.zero (x11)", OVERLAY & !0x3f, true),
+        ("cbo.zero (x11)", BASE + SIZE, true),
+        ("cbo.clean (x11)", DEVICE + 4, false),
+    ] {
+        let mut board = Board::new(text);
+        board.core.hart.x[11] = address;
+        board.run(1);
+        let trap = (board.csr(MCAUSE), board.csr(MTVAL));
+        assert_eq!(trap, if fault { (7, address) } else { (0, 0) }, "{text} of {address:#x}");
+        assert!(!board.world.asked.iter().any(|asked| matches!(asked, Question::Store(..))));
+    }
+}
+
+/// MMU-3: zeros over code are what is executed next.
+#[test]
+fn mmu_3_zeroed_code_is_illegal_at_once() {
+    let mut board = Board::new("cbo.zero (x11)\naddi x10,x10,1");
+    board.core.hart.x[11] = BASE;
+    board.run(2);
+    assert_eq!((board.core.position, board.csr(MCAUSE), board.csr(MEPC), board.x(10)), (2, 2, BASE + 4, 0));
+}
+
+#[test]
+fn waiting_on_a_reservation_gives_way() {
+    for text in ["wrs.nto", "wrs.sto"] {
+        let mut board = Board::new(text);
+        assert_eq!((board.run(9), board.core.position, board.core.hart.pc), (Exit::Yield, 1, BASE + 4));
+    }
+}

@@ -55,6 +55,11 @@ fn instructions_that_a_level_may_not_use() {
         ("wfi", M, 1 << 21, true), ("wfi", S, 0, true), ("wfi", S, 1 << 21, false), ("wfi", U, 0, false),
         ("sfence.vma x0,x0", M, 1 << 20, true), ("sfence.vma x11,x0", S, 0, true),
         ("sfence.vma x11,x12", S, 1 << 20, false), ("sfence.vma x0,x0", U, 0, false),
+        ("sinval.vma x11,x12", S, 0, true), ("sinval.vma x11,x12", S, 1 << 20, false), ("sinval.vma x0,x0", U, 0, false),
+        ("sfence.w.inval", S, 1 << 20, true), ("sfence.inval.ir", S, 1 << 20, true),
+        ("sfence.w.inval", U, 0, false), ("sfence.inval.ir", U, 0, false),
+        ("cbo.inval (x11)", M, 0, true), ("cbo.clean (x11)", M, 0, true), ("cbo.zero (x11)", M, 0, true),
+        ("cbo.inval (x11)", S, 0, false), ("cbo.flush (x11)", S, 0, false), ("cbo.zero (x11)", U, 0, false),
         ("csrrw x0,satp,x0", S, 0, true), ("csrrw x0,satp,x0", S, 1 << 20, false),
         ("csrrs x10,sstatus,x0", U, 0, false), ("csrrs x10,mstatus,x0", S, 0, false),
         ("csrrs x10,cycle,x0", S, 0, false), ("csrrs x10,cycle,x0", M, 0, true),
@@ -115,6 +120,33 @@ fn state_3_the_clock_is_asked_of_the_port() {
     denied.run(1);
     assert_eq!((denied.csr(MCAUSE), denied.x(10)), (2, 0));
     assert!(!denied.world.asked.contains(&Question::Clock(0)));
+}
+
+/// The line follows the comparison, so the engine must hear of every other deadline before the next step.
+#[test]
+fn state_3_a_new_deadline_is_told_to_the_port() {
+    let mut board = board(
+        S,
+        "csrrw x0,stimecmp,x12
+        csrrw x0,stimecmp,x12
+        csrrsi x13,stimecmp,1
+        csrrw x0,sscratch,x12",
+    );
+    board.set_csr(MENVCFG, 1 << 63);
+    board.set_csr(MCOUNTEREN, 2);
+    board.core.hart.x[12] = 0x1230;
+    assert_eq!((board.run(10), board.core.position), (Exit::Device, 1));
+    assert_eq!((board.run(10), board.core.position), (Exit::Device, 3));
+    assert_eq!(board.run(4), Exit::Until);
+    assert_eq!((board.x(13), board.csr(STIMECMP)), (0x1230, 0x1231));
+    let told: Vec<_> =
+        board.world.asked.iter().filter(|asked| matches!(asked, Question::Timer(..))).collect();
+    assert_eq!(told, [&Question::Timer(0, 0x1230), &Question::Timer(2, 0x1231)]);
+    // Not where it is not given down.
+    board.set_csr(MCOUNTEREN, 0);
+    board.core.hart.pc = BASE;
+    board.run(5);
+    assert_eq!(board.csr(MCAUSE), 2);
 }
 
 /// Entry 0 is the case; the last entry, by [`board`], is open.

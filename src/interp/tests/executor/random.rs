@@ -82,7 +82,11 @@ fn instruction(numbers: &mut Numbers, codes: &[Opcode]) -> u32 {
     let class = code.class();
     let (first, count) = match class {
         Class::Load(_) | Class::Store(_) => (2, 6),
-        Class::LoadReserved(_) | Class::StoreConditional(_) | Class::Amo(_) => (2, 5),
+        Class::LoadReserved(_)
+        | Class::StoreConditional(_)
+        | Class::Amo(_)
+        | Class::BlockZero
+        | Class::BlockManagement => (2, 5),
         Class::Jump => (1, 1),
         _ => (0, 32),
     };

@@ -47,8 +47,9 @@ fn board(level: Privilege, program: &str) -> Board {
     board
 }
 
+/// Where the entry of a page is. All entries of [`MIDDLE`] that a test makes tables lead to the same leaves.
 fn leaf(address: u64) -> u64 {
-    LEAVES + (address >> 12) * 8
+    LEAVES + (address >> 12) % 512 * 8
 }
 
 fn map(board: &mut Board, address: u64, page: u64, bits: u64) {
@@ -375,13 +376,14 @@ fn levels_have_translations_of_their_own() {
     assert_eq!((lent.x(10), lent.csr(MCAUSE), lent.csr(MTVAL), lent.csr(MEPC)), (5, 5, PAGE, BASE + 16));
 }
 
-/// Slots of the TLB are found by the low eight bits of the page's number, exclusive-or the eight above: this page would
-/// have the slot of [`CODE`].
-const RIVAL: u64 = 0x10_5000;
+/// Pages of one set of the TLB, which is found by the low eight bits of the page's number, exclusive-or those above. A set
+/// has four ways.
+const RIVALS: [u64; 5] = [CODE, 0x10_5000, 0x20_6000, 0x30_7000, 0x40_0000];
+const RIVAL: u64 = RIVALS[1];
 
-/// Walks of these two pages, with the position of each.
+/// Walks of these pages, with the position of each.
 fn walks(board: &Board) -> Vec<Question> {
-    let of_leaf = |question: &&Question| matches!(question, Question::Grant(_, at, _) if at.0 == leaf(CODE) || at.0 == leaf(RIVAL));
+    let of_leaf = |question: &&Question| matches!(question, Question::Grant(_, at, _) if RIVALS.iter().any(|&page| at.0 == leaf(page)));
     board.world.asked.iter().filter(of_leaf).copied().collect()
 }
 
@@ -403,19 +405,24 @@ fn rep_2_data_does_not_replace_the_translation_of_code() {
     }
 }
 
-/// Code in two pages that share a slot is walked for at each jump, wherever runs are cut.
+/// Code in more pages than a set has ways is walked for at each jump, wherever runs are cut.
 #[test]
 fn rep_2_a_walk_happens_at_the_same_position_in_one_run_or_many() {
-    for cut in 1..=9 {
-        let mut board = board(S, "addi x9,x9,1\njalr x0,0(x11)");
-        map(&mut board, RIVAL, DATA, V | R | X | A);
-        board.write(DATA, &assemble("addi x9,x9,1\njalr x0,0(x12)"));
-        board.core.hart.x[11] = RIVAL;
-        board.core.hart.x[12] = CODE;
-        while board.core.position < 9 {
-            board.run((board.core.position + cut).min(9));
+    for cut in 1..=13 {
+        let mut board = board(S, "");
+        board.write_double(MIDDLE + 8, entry(LEAVES, V));
+        board.write_double(MIDDLE + 16, entry(LEAVES, V));
+        for (number, &page) in RIVALS.iter().enumerate() {
+            let (to, next) = (DATA + 0x1000 * number as u64, (number + 1) % RIVALS.len());
+            map(&mut board, page, to, V | R | X | A);
+            board.write(to, &assemble(&format!("addi x9,x9,1\njalr x0,0(x{})", 20 + next)));
+            board.core.hart.x[20 + number] = page;
         }
-        let expected = [read(0, CODE), read(2, RIVAL), read(4, CODE), read(6, RIVAL), read(8, CODE)];
+        while board.core.position < 13 {
+            board.run((board.core.position + cut).min(13));
+        }
+        let expected: Vec<_> =
+            (0..7).map(|jump| read(2 * jump, RIVALS[jump as usize % RIVALS.len()])).collect();
         assert_eq!(walks(&board), expected, "in runs of {cut}");
     }
 }
@@ -471,4 +478,132 @@ fn four_levels() {
     board.set_csr(SATP, 9 << 60 | top >> 12);
     board.run(1);
     assert_eq!(board.x(10), 66);
+}
+
+/// "CMO", "Address Translation and Protection": what may be loaded from may be managed, and every fault is a store's.
+#[test]
+fn blocks_in_pages() {
+    let address = PAGE + 13;
+    #[rustfmt::skip]
+    let table: &[(&str, u64, Option<u64>, u64)] = &[
+        // Instruction, leaf of PAGE, cause, bits that are set.
+        ("cbo.zero (x11)", 0, Some(15), 0),
+        ("cbo.clean (x11)", 0, Some(15), 0),
+        ("cbo.zero (x11)", entry(DATA, V | R | A | D), Some(15), 0),
+        ("cbo.flush (x11)", entry(DATA, V | R | A), None, 0),
+        ("cbo.inval (x11)", entry(DATA, V | R | W), None, A),
+        ("cbo.zero (x11)", entry(DATA, V | R | W), None, A | D),
+        ("cbo.zero (x11)", entry(0x4000_0000, V | R | W | A | D), Some(7), 0),
+        ("cbo.clean (x11)", entry(DATA, V | X | A), Some(15), 0),
+    ];
+    for &(text, bits, cause, set) in table {
+        let mut board = board(S, text);
+        board.set_csr(MENVCFG, 1 << 61 | 0xf0);
+        board.core.hart.x[11] = address;
+        board.write_double(leaf(PAGE), bits);
+        board.run(if set == 0 { 1 } else { 2 });
+        let expected = cause.map_or((0, 0), |cause| (cause, address));
+        assert_eq!((board.csr(MCAUSE), board.csr(MTVAL)), expected, "{text}, leaf {bits:#x}");
+        assert_eq!(board.double(leaf(PAGE)), bits | set, "{text}, leaf {bits:#x}");
+        assert_eq!(board.csr(MINSTRET), u64::from(cause.is_none()), "{text}, leaf {bits:#x}");
+    }
+}
+
+/// "Svade": the instruction faults, and the entry stays as it is.
+#[test]
+fn without_adue_software_sets_the_bits() {
+    for (text, bits, cause) in [
+        ("ld x10,0(x11)", V | R | W, Some(13)),
+        ("sd x10,0(x11)", V | R | W | A, Some(15)),
+        ("ld x10,0(x11)", V | R | W | A, None),
+        ("sd x10,0(x11)", V | R | W | A | D, None),
+    ] {
+        let mut board = board(S, text);
+        board.set_csr(MENVCFG, 0);
+        map(&mut board, PAGE, DATA, bits);
+        board.run(1);
+        assert_eq!(board.csr(MCAUSE), cause.unwrap_or(0), "{text}, {bits:#x}");
+        assert_eq!(board.double(leaf(PAGE)), entry(DATA, bits), "{text}, {bits:#x}");
+    }
+}
+
+/// "Svnapot": the 16 pages are one, which a fence for any address in them drops.
+#[test]
+fn mmu_1_a_fence_drops_all_of_64_kib() {
+    for (fence, new) in
+        [("sfence.vma x13,x0", true), ("sinval.vma x13,x0", true), ("sfence.vma x17,x0", false)]
+    {
+        let mut board = board(S, &format!("ld x10,0(x11)\nsd x14,0(x15)\n{fence}\nld x16,0(x11)"));
+        let (first, second) = (DATA | 0x8000, (DATA + 0x1_0000) | 0x8000);
+        for page in 0..16 {
+            map(&mut board, 0x1_0000 + (page << 12), first, V | R | A | 1 << 63);
+        }
+        map(&mut board, 0x9000, LEAVES, V | R | W | A | D);
+        board.write_double(DATA + 0x5008, 1);
+        board.write_double(DATA + 0x1_5008, 2);
+        board.core.hart.x[11] = 0x1_5008;
+        board.core.hart.x[13] = 0x1_f000;
+        board.core.hart.x[14] = entry(second, V | R | A | 1 << 63);
+        board.core.hart.x[15] = 0x9000 + 0x15 * 8;
+        board.core.hart.x[17] = 0x2_0000;
+        board.run(4);
+        assert_eq!((board.x(10), board.x(16)), (1, if new { 2 } else { 1 }), "{fence}");
+    }
+}
+
+/// What rs2 names: an ASID, of which the upper bits of the register are no part; global mappings are not named by one.
+#[test]
+fn mmu_1_a_fence_for_an_asid() {
+    for (fence, bits, new) in [
+        ("sfence.vma x0,x13", 0, true),
+        ("sfence.vma x11,x13", 0, true),
+        ("sfence.vma x0,x17", 0, false),
+        ("sfence.vma x11,x17", 0, false),
+        ("sfence.vma x0,x13", 1 << 5, false),
+        ("sfence.vma x11,x13", 1 << 5, false),
+        ("sfence.vma x11,x0", 1 << 5, true),
+        ("csrrw x0,satp,x18", 0, false),
+    ] {
+        let mut board = board(S, &format!("ld x10,0(x11)\nsd x14,0(x15)\n{fence}\nld x16,0(x11)"));
+        map(&mut board, PAGE, DATA, V | R | A | bits);
+        map(&mut board, 0x9000, LEAVES, V | R | W | A | D);
+        board.set_csr(SATP, 8 << 60 | 7 << 44 | ROOT >> 12);
+        board.write_double(DATA, 1);
+        board.write_double(DATA + 0x1000, 2);
+        board.core.hart.x[13] = 0xabc_0007;
+        board.core.hart.x[14] = entry(DATA + 0x1000, V | R | A | bits);
+        board.core.hart.x[15] = 0x9000 + (PAGE >> 12) * 8;
+        board.core.hart.x[17] = 8;
+        board.core.hart.x[18] = board.csr(SATP);
+        board.run(4);
+        assert_eq!((board.x(10), board.x(16)), (1, if new { 2 } else { 1 }), "{fence}, {bits:#x}");
+    }
+}
+
+/// From one address space to another and back: neither is walked for again.
+#[test]
+fn mmu_1_address_spaces_keep_their_translations() {
+    let mut board =
+        board(S, "ld x10,0(x11)\ncsrrw x0,satp,x12\nld x13,0(x11)\ncsrrw x0,satp,x14\nld x15,0(x11)");
+    let (other, middle, leaves) = (BASE + 0x2_4000, BASE + 0x2_5000, BASE + 0x2_6000);
+    board.write_double(other, entry(middle, V));
+    board.write_double(middle, entry(leaves, V));
+    board.write_double(leaves + (CODE >> 12) * 8, entry(BASE + 0x4000, V | R | X | A));
+    board.write_double(leaves + (PAGE >> 12) * 8, entry(DATA + 0x1000, V | R | A));
+    map(&mut board, PAGE, DATA, V | R | A);
+    board.write_double(DATA, 1);
+    board.write_double(DATA + 0x1000, 2);
+    board.core.hart.x[12] = 8 << 60 | 5 << 44 | other >> 12;
+    board.core.hart.x[14] = board.csr(SATP);
+    for _ in 0..3 {
+        let walks = board.world.asked.len();
+        board.core.hart.pc = CODE;
+        board.steps(5);
+        assert_eq!((board.x(10), board.x(13), board.x(15)), (1, 2, 1));
+        let tables = ROOT..leaves + 0x1000;
+        let of_tables =
+            |asked: &Question| matches!(asked, Question::Grant(_, at, _) if tables.contains(&at.0));
+        let walked = board.world.asked[walks..].iter().any(of_tables);
+        assert_eq!(walked, walks == 0, "only the first time");
+    }
 }

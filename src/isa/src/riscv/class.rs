@@ -26,7 +26,7 @@ pub enum Class {
     Jump,
     /// Orders memory accesses. Accesses are sequentially consistent, so nothing is left to do.
     Fence,
-    /// `pause`: a wish to give way.
+    /// `pause`, `wrs.nto`, `wrs.sto`: a wish to give way.
     Pause,
     /// `fence.i`: what was stored before is what is fetched after.
     FenceI,
@@ -38,8 +38,13 @@ pub enum Class {
     Return,
     /// `wfi`: waits for an interrupt.
     Wait,
-    /// `sfence.vma`: drops translations.
+    /// `sfence.vma` and the like: drops translations.
     TranslationFence,
+    /// `cbo.inval`, `cbo.clean`, `cbo.flush`: asks that a block of memory may be accessed. There is no cache that memory
+    /// could differ from, so nothing is left to do.
+    BlockManagement,
+    /// `cbo.zero`: stores zeros to a block of memory, [`CACHE_BLOCK_SIZE`](crate::address::CACHE_BLOCK_SIZE) bytes.
+    BlockZero,
 }
 
 impl Opcode {
@@ -66,13 +71,15 @@ impl Opcode {
             AmoswapD | AmoaddD | AmoxorD | AmoandD | AmoorD | AmominD | AmomaxD | AmominuD | AmomaxuD =>
                 Class::Amo(Width::Double),
             Fence => Class::Fence,
-            Pause => Class::Pause,
+            Pause | WrsNto | WrsSto => Class::Pause,
             FenceI => Class::FenceI,
             Csrrw | Csrrs | Csrrc | Csrrwi | Csrrsi | Csrrci => Class::Csr,
             Ecall | Ebreak => Class::Call,
             Mret | Sret => Class::Return,
             Wfi => Class::Wait,
-            SfenceVma => Class::TranslationFence,
+            SfenceVma | SinvalVma | SfenceWInval | SfenceInvalIr => Class::TranslationFence,
+            CboInval | CboClean | CboFlush => Class::BlockManagement,
+            CboZero => Class::BlockZero,
             Lui | Auipc
             | Addi | Slti | Sltiu | Xori | Ori | Andi | Slli | Srli | Srai
             | Add | Sub | Sll | Slt | Sltu | Xor | Srl | Sra | Or | And
@@ -90,7 +97,8 @@ impl Opcode {
             | AddUw | Sh1add | Sh1addUw | Sh2add | Sh2addUw | Sh3add | Sh3addUw | SlliUw
             | Andn | Orn | Xnor | Clz | Clzw | Ctz | Ctzw | Cpop | Cpopw | Max | Maxu | Min | Minu
             | SextB | SextH | ZextH | Rol | Rolw | Ror | Rori | Roriw | Rorw | OrcB | Rev8
-            | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti => Class::Compute,
+            | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti
+            | CzeroEqz | CzeroNez => Class::Compute,
         }
     }
 
@@ -114,11 +122,13 @@ impl Opcode {
             | Class::LoadReserved(_)
             | Class::StoreConditional(_)
             | Class::Amo(_)
+            | Class::BlockManagement
+            | Class::BlockZero
             | Class::Fence => false,
         }
     }
 
-    /// How much memory the instruction accesses, none if it does not.
+    /// How much memory the instruction accesses, none if it does not, or a whole block.
     pub const fn width(self) -> Option<Width> {
         match self.class() {
             Class::Load(width)
@@ -136,18 +146,21 @@ impl Opcode {
             | Class::Call
             | Class::Return
             | Class::Wait
-            | Class::TranslationFence => None,
+            | Class::TranslationFence
+            | Class::BlockManagement
+            | Class::BlockZero => None,
         }
     }
 
     /// Whether it accesses memory.
     pub const fn is_memory(self) -> bool {
-        self.width().is_some()
+        self.width().is_some() || matches!(self.class(), Class::BlockZero)
     }
 
     /// Whether it may read memory.
     pub const fn reads_memory(self) -> bool {
-        self.is_memory() && !matches!(self.class(), Class::Store(_) | Class::StoreConditional(_))
+        self.is_memory()
+            && !matches!(self.class(), Class::Store(_) | Class::StoreConditional(_) | Class::BlockZero)
     }
 
     /// Whether it may write memory.
@@ -194,7 +207,8 @@ impl Opcode {
             | Andn | Orn | Xnor | Clz | Clzw | Ctz | Ctzw | Cpop | Cpopw | Max | Maxu | Min | Minu
             | SextB | SextH | ZextH | Rol | Rolw | Ror | Rori | Roriw | Rorw | OrcB | Rev8
             | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti
-            | Mret | Sret | Wfi | SfenceVma => false,
+            | CzeroEqz | CzeroNez | WrsNto | WrsSto | CboInval | CboClean | CboFlush | CboZero
+            | Mret | Sret | Wfi | SfenceVma | SinvalVma | SfenceWInval | SfenceInvalIr => false,
         }
     }
 }
@@ -207,7 +221,7 @@ mod tests {
     fn exactly_these_end_a_block() {
         let ends: Vec<_> = Opcode::all().filter(|code| code.ends_block()).map(Opcode::mnemonic).collect();
         let expected = "jal jalr beq bne blt bge bltu bgeu pause ecall ebreak fence.i csrrw csrrs csrrc csrrwi csrrsi \
-                        csrrci mret sret wfi sfence.vma";
+                        csrrci wrs.nto wrs.sto mret sret wfi sfence.vma sinval.vma sfence.w.inval sfence.inval.ir";
         assert_eq!(ends, expected.split(' ').collect::<Vec<_>>());
     }
 

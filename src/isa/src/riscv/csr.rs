@@ -11,9 +11,12 @@
 //! - `mtvec` and `stvec` ignore a write of a reserved mode;
 //! - `mcause` and `scause` hold any value;
 //! - there is no trigger: `tselect` is 0, and `tinfo` says so;
-//! - absent: `mseccfg`, `stimecmp`, debug mode's registers, PMP entries above 15, anything of the hypervisor.
+//! - a change of `menvcfg.PBMTE` drops no translation: that takes an `sfence.vma`;
+//! - `stimecmp` is all ones after reset, which is never; while it makes STIP, the bit that software had set is hidden;
+//! - absent: `mseccfg`, debug mode's registers, PMP entries above 15, anything of the hypervisor.
 
 use super::hart::{Hart, Privilege};
+use envcfg::{ADUE, CBCFE, CBIE, CBZE, FIOM, PBMTE, STCE};
 use mstatus::{FS, MPIE, MPP, MPRV, MXR, SD, SPIE, SPP, SUM, TSR, TVM, TW, UXL, UXL_SXL};
 use number::*;
 
@@ -34,6 +37,7 @@ pub mod number {
     pub const SCAUSE: u16 = 0x142;
     pub const STVAL: u16 = 0x143;
     pub const SIP: u16 = 0x144;
+    pub const STIMECMP: u16 = 0x14d;
     pub const SATP: u16 = 0x180;
     pub const MSTATUS: u16 = 0x300;
     pub const MISA: u16 = 0x301;
@@ -98,6 +102,25 @@ pub mod mstatus {
     pub const SD: u64 = 1 << 63;
 }
 
+/// The fields of `menvcfg` and, as far as it has them, of `senvcfg`.
+#[allow(missing_docs, reason = "each is the manual's name")]
+#[rustfmt::skip]
+pub mod envcfg {
+    /// It changes nothing, since accesses are sequentially consistent.
+    pub const FIOM: u64 = 1;
+    /// What `cbo.inval` is: 0 illegal, 1 a flush, 3 itself; 2 is reserved.
+    pub const CBIE: u64 = 3 << 4;
+    /// Whether `cbo.clean` and `cbo.flush` are legal.
+    pub const CBCFE: u64 = 1 << 6;
+    /// Whether `cbo.zero` is.
+    pub const CBZE: u64 = 1 << 7;
+    /// Whether walks set accessed and dirty bits (Svadu), or fault where one is clear (Svade).
+    pub const ADUE: u64 = 1 << 61;
+    /// Whether page-table entries name memory types (Svpbmt).
+    pub const PBMTE: u64 = 1 << 62;
+    pub const STCE: u64 = 1 << 63;
+}
+
 /// The fields of `mstatus` that can change.
 pub(super) const MSTATUS_LEGAL: u64 =
     mstatus::SIE | mstatus::MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
@@ -112,12 +135,19 @@ pub(super) const MIE_LEGAL: u64 = 0xaaa;
 /// The bits of `mip` that software sets: SSIP, STIP, SEIP.
 pub(super) const MIP_LEGAL: u64 = 0x222;
 const SSIP: u64 = 1 << 1;
+const STIP: u64 = 1 << 5;
+/// The place of `time` in the counter-enable registers.
+const TM: u64 = 1 << 1;
 /// All but the reserved modes 2 and 3.
 pub(super) const TVEC_LEGAL: u64 = !2;
 /// Every counter.
 pub(super) const COUNTEREN_LEGAL: u64 = 0xffff_ffff;
-/// FIOM; it changes nothing, since accesses are sequentially consistent.
-pub(super) const ENVCFG_LEGAL: u64 = 1;
+/// The fields of `menvcfg` that can change.
+pub(super) const MENVCFG_LEGAL: u64 = FIOM | CBIE | CBCFE | CBZE | ADUE | PBMTE | STCE;
+/// As on QEMU's `virt`, for firmware that knows nothing of them: walks set bits, and memory types may be named.
+pub(super) const MENVCFG_RESET: u64 = ADUE | PBMTE;
+/// Those of `senvcfg`.
+pub(super) const SENVCFG_LEGAL: u64 = FIOM | CBIE | CBCFE | CBZE;
 /// RV64, and the extensions A, C, D, F, I, M, S and U.
 pub(super) const MISA_VALUE: u64 = {
     let letters = b"ACDFIMSU";
@@ -147,6 +177,10 @@ pub enum Reading {
 pub struct Effect {
     /// Translations that were made under the old value may be wrong: drop them all.
     pub flush: bool,
+    /// `satp` may be another one: translations are those of another address space or root.
+    pub space: bool,
+    /// The time at which the supervisor's timer is due is another one now: [`Hart::timer_deadline`].
+    pub timer: bool,
 }
 
 impl Hart {
@@ -159,6 +193,10 @@ impl Hart {
         let allowed = match number {
             FFLAGS | FRM | FCSR => self.mstatus & FS != 0,
             SATP => self.privilege == Privilege::Machine || self.mstatus & TVM == 0,
+            // "Sstc", "Machine and Supervisor Level Additions".
+            STIMECMP => {
+                self.privilege == Privilege::Machine || self.menvcfg & STCE != 0 && self.mcounteren & TM != 0
+            }
             CYCLE..=HPMCOUNTER31 => {
                 let bit = 1 << (number & 31);
                 match self.privilege {
@@ -189,6 +227,7 @@ impl Hart {
             SCAUSE => self.scause,
             STVAL => self.stval,
             SIP => self.interrupts() & self.mideleg,
+            STIMECMP => self.stimecmp,
             SATP => self.satp,
             MSTATUS => self.mstatus | UXL_SXL | self.dirty(),
             MISA => MISA_VALUE,
@@ -228,7 +267,8 @@ impl Hart {
 
     /// Writes a CSR that [`Hart::csr_check`] has allowed to be written, in the step that starts at `position`.
     pub fn csr_write(&mut self, number: u16, value: u64, position: u64) -> Effect {
-        let mut flush = false;
+        let (mut flush, mut space) = (false, false);
+        let deadline = self.timer_deadline();
         match number {
             FFLAGS => self.write_fcsr(self.fcsr & !0x1f | value & 0x1f),
             FRM => self.write_fcsr(self.fcsr & 0x1f | (value & 7) << 5),
@@ -237,7 +277,7 @@ impl Hart {
             number::SIE => self.mie = self.mie & !self.mideleg | value & self.mideleg,
             STVEC => write_tvec(&mut self.stvec, value),
             SCOUNTEREN => self.scounteren = value & COUNTEREN_LEGAL,
-            SENVCFG => self.senvcfg = value & ENVCFG_LEGAL,
+            SENVCFG => self.senvcfg = legal_envcfg(value & SENVCFG_LEGAL, self.senvcfg),
             SSCRATCH => self.sscratch = value,
             SEPC => self.sepc = value & !1,
             SCAUSE => self.scause = value,
@@ -246,9 +286,10 @@ impl Hart {
                 let writable = SSIP & self.mideleg;
                 self.mip = self.mip & !writable | value & writable;
             }
+            STIMECMP => self.stimecmp = value,
             SATP => {
                 self.satp = legal_satp(value, self.satp);
-                flush = true;
+                space = true;
             }
             MSTATUS => flush = self.write_mstatus(value),
             MEDELEG => self.medeleg = value & MEDELEG_LEGAL,
@@ -256,7 +297,7 @@ impl Hart {
             number::MIE => self.mie = value & MIE_LEGAL,
             MTVEC => write_tvec(&mut self.mtvec, value),
             MCOUNTEREN => self.mcounteren = value & COUNTEREN_LEGAL,
-            MENVCFG => self.menvcfg = value & ENVCFG_LEGAL,
+            MENVCFG => self.menvcfg = legal_envcfg(value & MENVCFG_LEGAL, self.menvcfg),
             MCOUNTINHIBIT => {
                 self.cycle.inhibit(position, value & 1 != 0);
                 self.instret.inhibit(position, value & 4 != 0);
@@ -265,7 +306,11 @@ impl Hart {
             MEPC => self.mepc = value & !1,
             MCAUSE => self.mcause = value,
             MTVAL => self.mtval = value,
-            MIP => self.mip = value & MIP_LEGAL,
+            MIP => {
+                // With Sstc, STIP is read-only.
+                let writable = if self.menvcfg & STCE != 0 { MIP_LEGAL & !STIP } else { MIP_LEGAL };
+                self.mip = self.mip & !writable | value & writable;
+            }
             PMPCFG0 | PMPCFG2 => {
                 self.pmp.write_config(usize::from(number - PMPCFG0) / 2, value);
                 flush = true;
@@ -279,12 +324,19 @@ impl Hart {
             // The rest cannot be changed.
             _ => {}
         }
-        Effect { flush }
+        Effect { flush, space, timer: self.timer_deadline() != deadline }
     }
 
-    /// `mip`: what software has set, and the lines.
+    /// `mip`: what software has set, and the lines. STIP is one or the other ("Sstc", "Machine and Supervisor Level
+    /// Additions").
     pub fn interrupts(&self) -> u64 {
-        self.mip | u64::from(self.lines)
+        let lines = u64::from(self.lines);
+        if self.menvcfg & STCE != 0 { self.mip & !STIP | lines } else { self.mip | lines & !STIP }
+    }
+
+    /// The time, in ticks, from which on the line of STIP is up; all ones is never.
+    pub fn timer_deadline(&self) -> u64 {
+        if self.menvcfg & STCE != 0 { self.stimecmp } else { u64::MAX }
     }
 
     /// Marks the floating-point state as changed.
@@ -315,6 +367,11 @@ impl Hart {
 pub(super) fn legal_mstatus(value: u64, before: u64) -> u64 {
     let value = value & MSTATUS_LEGAL;
     if Privilege::from_bits(value >> 11 & 3).is_some() { value } else { value & !MPP | before & MPP }
+}
+
+/// CBIE keeps its value where the reserved one is written.
+pub(super) fn legal_envcfg(value: u64, before: u64) -> u64 {
+    if value & CBIE == 2 << 4 { value & !CBIE | before & CBIE } else { value }
 }
 
 /// Bare, Sv39 or Sv48, with all 16 bits of ASID; a write of another mode changes nothing. With Bare, the other fields are

@@ -101,7 +101,7 @@ pub struct Hart {
     pub pc: u64,
     /// The current level.
     pub privilege: Privilege,
-    /// Interrupt lines from outside, each at its place in `mip`: MSIP, MTIP, MEIP, SEIP. Set by the engine.
+    /// Interrupt lines from outside, each at its place in `mip`: MSIP, STIP, MTIP, MEIP, SEIP. Set by the engine.
     pub lines: u32,
     /// The changeable fields of `mstatus`.
     pub mstatus: u64,
@@ -141,6 +141,8 @@ pub struct Hart {
     pub scounteren: u64,
     /// S-mode's configuration of U-mode.
     pub senvcfg: u64,
+    /// When the supervisor's timer is due, if `menvcfg.STCE` lets it.
+    pub stimecmp: u64,
     /// Translation: mode, address space, root table.
     pub satp: u64,
     /// Floating-point flags (bits 4 to 0) and rounding mode (bits 7 to 5).
@@ -155,7 +157,7 @@ pub struct Hart {
     pub reservation: Option<Reservation>,
 }
 
-/// 64-bit words of the written state: `x`, `f`, 29 further registers, counters and the like, PMP.
+/// 64-bit words of the written state: `x`, `f`, 32 further registers, counters and the like, PMP.
 const STATE_WORDS: usize = 32 + 32 + 32 + ENTRIES + ENTRIES / 8;
 
 /// Bytes that [`Hart::write_state`] appends.
@@ -203,7 +205,7 @@ impl Hart {
             mcause: 0,
             mtval: 0,
             mcounteren: 0,
-            menvcfg: 0,
+            menvcfg: super::csr::MENVCFG_RESET,
             stvec: 0,
             sscratch: 0,
             sepc: 0,
@@ -211,6 +213,7 @@ impl Hart {
             stval: 0,
             scounteren: 0,
             senvcfg: 0,
+            stimecmp: u64::MAX,
             satp: 0,
             fcsr: 0,
             cycle: Counter::default(),
@@ -285,7 +288,7 @@ impl Hart {
             reserved[0],
             reserved[1],
             reserved[2],
-            0,
+            self.stimecmp,
         ];
         let mut words = [0; STATE_WORDS];
         words[..32].copy_from_slice(&self.x);
@@ -318,18 +321,20 @@ impl Hart {
             (&mut hart.mcause, u64::MAX),
             (&mut hart.mtval, u64::MAX),
             (&mut hart.mcounteren, super::csr::COUNTEREN_LEGAL),
-            (&mut hart.menvcfg, super::csr::ENVCFG_LEGAL),
+            (&mut hart.menvcfg, super::csr::MENVCFG_LEGAL),
             (&mut hart.stvec, super::csr::TVEC_LEGAL),
             (&mut hart.sscratch, u64::MAX),
             (&mut hart.sepc, !1),
             (&mut hart.scause, u64::MAX),
             (&mut hart.stval, u64::MAX),
             (&mut hart.scounteren, super::csr::COUNTEREN_LEGAL),
-            (&mut hart.senvcfg, super::csr::ENVCFG_LEGAL),
+            (&mut hart.senvcfg, super::csr::SENVCFG_LEGAL),
         ] {
             *register = word() & legal;
         }
         hart.mstatus = super::csr::legal_mstatus(hart.mstatus, 0);
+        hart.menvcfg = super::csr::legal_envcfg(hart.menvcfg, 0);
+        hart.senvcfg = super::csr::legal_envcfg(hart.senvcfg, 0);
         hart.satp = super::csr::legal_satp(word(), 0);
         hart.fcsr = word() & 0xff;
         hart.cycle.value = word();
@@ -343,6 +348,7 @@ impl Hart {
             8 => Some(Reservation { address, width: Width::Double, value }),
             _ => None,
         };
+        hart.stimecmp = word();
         hart.pmp = Pmp::from_words(&words[96..]);
         hart
     }

@@ -40,8 +40,12 @@ pub enum Opcode {
     Andn, Orn, Xnor, Clz, Clzw, Ctz, Ctzw, Cpop, Cpopw, Max, Maxu, Min, Minu,
     SextB, SextH, ZextH, Rol, Rolw, Ror, Rori, Roriw, Rorw, OrcB, Rev8,
     Bclr, Bclri, Bext, Bexti, Binv, Binvi, Bset, Bseti,
-    // Privileged architecture.
-    Mret, Sret, Wfi, SfenceVma,
+    // Zicond, Zawrs.
+    CzeroEqz, CzeroNez, WrsNto, WrsSto,
+    // Zicbom, Zicboz.
+    CboInval, CboClean, CboFlush, CboZero,
+    // Privileged architecture; Svinval.
+    Mret, Sret, Wfi, SfenceVma, SinvalVma, SfenceWInval, SfenceInvalIr,
 }
 
 /// A decoded instruction. Fields that the mnemonic does not have are zero.

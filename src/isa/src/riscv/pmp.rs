@@ -104,9 +104,14 @@ impl Pmp {
 
     /// What `privilege` may do anywhere in the page at physical `page`; none where that is not the same for all of it.
     pub fn of_page(&self, privilege: Privilege, page: u64) -> Option<Permissions> {
-        match self.matching(page, PAGE_SIZE) {
+        self.of_range(privilege, page, PAGE_SIZE)
+    }
+
+    /// The same of any range.
+    pub fn of_range(&self, privilege: Privilege, address: u64, bytes: u64) -> Option<Permissions> {
+        match self.matching(address, bytes) {
             Some(Match::Part) => None,
-            None | Some(Match::Whole(_)) => Some(self.permissions(privilege, page, PAGE_SIZE)),
+            None | Some(Match::Whole(_)) => Some(self.permissions(privilege, address, bytes)),
         }
     }
 

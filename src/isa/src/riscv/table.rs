@@ -31,7 +31,7 @@ const fn row(code: Opcode, name: &'static str, encoding: &str, syntax: &'static 
 }
 
 /// How many rows the table has.
-pub(super) const COUNT: usize = SfenceVma as usize + 1;
+pub(super) const COUNT: usize = SfenceInvalIr as usize + 1;
 
 /// The row of an opcode.
 pub(super) const fn of(code: Opcode) -> &'static Row {
@@ -272,9 +272,23 @@ pub(super) static ROWS: [Row; COUNT] = [
     row(Binvi,     "binvi",     "011010 shamt[5:0] rs1 001 rd 0010011",            "rd,rs1,shamt"),
     row(Bset,      "bset",      "0010100 rs2 rs1 001 rd 0110011",                  "rd,rs1,rs2"),
     row(Bseti,     "bseti",     "001010 shamt[5:0] rs1 001 rd 0010011",            "rd,rs1,shamt"),
+    // "Zicond", conditional operations; "Zawrs", waiting on a reservation set.
+    row(CzeroEqz,  "czero.eqz", "0000111 rs2 rs1 101 rd 0110011",                  "rd,rs1,rs2"),
+    row(CzeroNez,  "czero.nez", "0000111 rs2 rs1 111 rd 0110011",                  "rd,rs1,rs2"),
+    row(WrsNto,    "wrs.nto",   "000000001101 00000 000 00000 1110011",            ""),
+    row(WrsSto,    "wrs.sto",   "000000011101 00000 000 00000 1110011",            ""),
+    // "CMO": Zicbom, "Cache-Block Management Instructions"; Zicboz, "Cache-Block Zero Instructions".
+    row(CboInval,  "cbo.inval", "000000000000 rs1 010 00000 0001111",              "(rs1)"),
+    row(CboClean,  "cbo.clean", "000000000001 rs1 010 00000 0001111",              "(rs1)"),
+    row(CboFlush,  "cbo.flush", "000000000010 rs1 010 00000 0001111",              "(rs1)"),
+    row(CboZero,   "cbo.zero",  "000000000100 rs1 010 00000 0001111",              "(rs1)"),
     // Privileged architecture, "Trap-Return Instructions", "Wait for Interrupt", "Supervisor Memory-Management Fence".
     row(Mret,      "mret",      "0011000 00010 00000 000 00000 1110011",           ""),
     row(Sret,      "sret",      "0001000 00010 00000 000 00000 1110011",           ""),
     row(Wfi,       "wfi",       "0001000 00101 00000 000 00000 1110011",           ""),
     row(SfenceVma, "sfence.vma", "0001001 rs2 rs1 000 00000 1110011",              "rs1,rs2"),
+    // "Svinval", fine-grained address-translation cache invalidation.
+    row(SinvalVma, "sinval.vma", "0001011 rs2 rs1 000 00000 1110011",              "rs1,rs2"),
+    row(SfenceWInval, "sfence.w.inval", "0001100 00000 00000 000 00000 1110011",   ""),
+    row(SfenceInvalIr, "sfence.inval.ir", "0001100 00001 00000 000 00000 1110011", ""),
 ];

@@ -2,13 +2,15 @@
 //! Interrupt", "Supervisor Mode").
 //!
 //! Choices that the manual leaves: traps and returns keep the reservation; a breakpoint's `mtval` is its address, an
-//! illegal instruction's its bits; `wfi` in U-mode is illegal.
+//! illegal instruction's its bits; `wfi` in U-mode is illegal, and `wrs.nto` never, since it waits for a bounded time only.
 
+use super::csr::envcfg::{CBCFE, CBIE, CBZE};
 use super::csr::{Denied, mstatus::*};
 use super::hart::{Hart, Privilege};
+use super::meaning::Block;
 
-/// The lines that may come from outside: MSIP, MTIP, MEIP, SEIP.
-pub const LINES: u32 = 1 << 3 | 1 << 7 | 1 << 11 | 1 << 9;
+/// The lines that may come from outside: MSIP, STIP, MTIP, MEIP, SEIP.
+pub const LINES: u32 = 1 << 3 | 1 << 5 | 1 << 7 | 1 << 11 | 1 << 9;
 
 /// Synchronous causes. The discriminant is the manual's code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -153,7 +155,30 @@ impl Hart {
         }
     }
 
-    /// Whether `sfence.vma` is legal here.
+    /// Whether `sfence.w.inval` and `sfence.inval.ir` are legal here.
+    pub fn invalidation_fence_check(&self) -> Result<(), Denied> {
+        match self.privilege {
+            Privilege::Machine | Privilege::Supervisor => Ok(()),
+            Privilege::User => Err(Denied),
+        }
+    }
+
+    /// Whether an instruction that works on blocks of memory is legal here ("CMO", "Environment Configuration").
+    pub fn block_check(&self, block: Block) -> Result<(), Denied> {
+        let field = match block {
+            Block::Invalidate => CBIE,
+            Block::Clean | Block::Flush => CBCFE,
+            Block::Zero => CBZE,
+        };
+        let allowed = match self.privilege {
+            Privilege::Machine => true,
+            Privilege::Supervisor => self.menvcfg & field != 0,
+            Privilege::User => self.menvcfg & field != 0 && self.senvcfg & field != 0,
+        };
+        if allowed { Ok(()) } else { Err(Denied) }
+    }
+
+    /// Whether `sfence.vma` and `sinval.vma` are legal here.
     pub fn sfence_check(&self) -> Result<(), Denied> {
         match self.privilege {
             Privilege::Machine => Ok(()),

@@ -2,9 +2,11 @@
 //! Translation Process").
 //!
 //! The hart sets accessed and dirty bits itself, in a step of its own: [`Walk::Update`] tells what is to be written, and
-//! once it is, the instruction starts again. Neither Svnapot nor Svpbmt exists, so their bits are reserved; a reserved bit
-//! that is set, in an entry of any level, is a page fault.
+//! once it is, the instruction starts again. Where `menvcfg.ADUE` is clear (Svade), a bit that is to be set is a page fault.
+//! Pages may be 64 KiB ("Svnapot"), and may have a memory type ("Svpbmt"), of which nothing depends. A reserved bit that is
+//! set, in an entry of any level, is a page fault.
 
+use super::csr::envcfg::{ADUE, PBMTE};
 use super::csr::mstatus::{MXR, SUM};
 use super::hart::{Hart, Privilege};
 use super::pmp::Permissions;
@@ -66,6 +68,8 @@ pub enum Walk {
         permissions: Permissions,
         /// log2 of the bytes that the entry maps; 0 without translation.
         shift: u32,
+        /// Whether the mapping is that of every address space.
+        global: bool,
     },
     /// Before the access may be made, the entry at this address, now `entry`, must become `updated`.
     Update {
@@ -85,10 +89,16 @@ const R: u64 = 1 << 1;
 const W: u64 = 1 << 2;
 const X: u64 = 1 << 3;
 const U: u64 = 1 << 4;
+const G: u64 = 1 << 5;
 const A: u64 = 1 << 6;
 const D: u64 = 1 << 7;
-/// Bits 63 (N), 62 and 61 (PBMT), and 60 to 54.
-const RESERVED: u64 = !0 << 54;
+/// The memory type; 3 is reserved.
+const PBMT: u64 = 3 << 61;
+const N: u64 = 1 << 63;
+/// Bits 60 to 54.
+const RESERVED: u64 = 0x7f << 54;
+/// log2 of the bytes of a page whose entry has N set, the only such size.
+const NAPOT_SHIFT: u32 = 16;
 
 impl Hart {
     /// Translates `address` for an access in the name of `privilege`. `read` gives the doubleword at a physical address,
@@ -108,13 +118,15 @@ impl Hart {
         };
         if levels == 0 {
             let page = Gpa(address & !(PAGE_SIZE - 1));
-            return Ok(Walk::Mapped { page, permissions: Permissions::ALL, shift: 0 });
+            return Ok(Walk::Mapped { page, permissions: Permissions::ALL, shift: 0, global: false });
         }
         let fault = Ok(Walk::Fault(access.page_fault()));
         let spare = 64 - (PAGE_SHIFT + 9 * levels);
         if (address << spare) as i64 >> spare != address as i64 {
             return fault;
         }
+        let reserved = if self.menvcfg & PBMTE != 0 { RESERVED } else { RESERVED | PBMT };
+        let mut global = false;
         let mut table = (self.satp & ((1 << 44) - 1)) << PAGE_SHIFT;
         for level in (0..levels).rev() {
             let shift = PAGE_SHIFT + 9 * level;
@@ -124,12 +136,14 @@ impl Hart {
                 Some(entry) => entry,
                 None => return Ok(Walk::Fault(access.access_fault())),
             };
-            if entry & V == 0 || entry & (R | W) == W || entry & RESERVED != 0 {
+            if entry & V == 0 || entry & (R | W) == W || entry & reserved != 0 {
                 return fault;
             }
             let frame = (entry >> 10 & ((1 << 44) - 1)) << PAGE_SHIFT;
+            // "Addressing and Memory Protection": what lies below a global table is global.
+            global |= entry & G != 0;
             if entry & (R | X) == 0 {
-                if entry & (A | D | U) != 0 {
+                if entry & (A | D | U | PBMT | N) != 0 {
                     return fault;
                 }
                 table = frame;
@@ -137,10 +151,23 @@ impl Hart {
             }
             let below = (1 << shift) - 1;
             let permitted = self.permitted(privilege, entry);
-            if !permitted.permit(access) || frame & below != 0 {
+            if !permitted.permit(access) || frame & below != 0 || entry & PBMT == PBMT {
                 return fault;
             }
+            // "Svnapot": of the frame's low bits the highest one says the size; they stand for the address's.
+            let napot = (1 << NAPOT_SHIFT) - 1;
+            let (frame, shift) = match entry & N != 0 {
+                false => (frame, shift),
+                true if level == 0 && frame & napot == 1 << (NAPOT_SHIFT - 1) => {
+                    (frame & !napot, NAPOT_SHIFT)
+                }
+                true => return fault,
+            };
+            let below = (1 << shift) - 1;
             let updated = entry | A | if access == Access::Store { D } else { 0 };
+            if updated != entry && self.menvcfg & ADUE == 0 {
+                return fault;
+            }
             if updated != entry {
                 let writable = self.pmp.permissions(Privilege::Supervisor, at.0, 8).write;
                 return Ok(if writable {
@@ -152,7 +179,7 @@ impl Hart {
             let page = frame | address & below & !(PAGE_SIZE - 1);
             let write = permitted.write && entry & D != 0;
             let permissions = Permissions { write, ..permitted };
-            return Ok(Walk::Mapped { page: Gpa(page), permissions, shift });
+            return Ok(Walk::Mapped { page: Gpa(page), permissions, shift, global });
         }
         fault
     }

@@ -44,6 +44,7 @@ const B: Format = Format { rs1: true, rs2: true, imm: Values::Signed { width: 12
 const U: Format = Format { rd: true, imm: Values::Signed { width: 20, scale: 12 }, ..NO_OPERANDS };
 const J: Format = Format { rd: true, imm: Values::Signed { width: 20, scale: 1 }, ..NO_OPERANDS };
 const FENCE: Format = Format { imm: Values::Unsigned { width: 12 }, ..NO_OPERANDS };
+const BLOCK: Format = Format { rs1: true, ..NO_OPERANDS };
 const FENCE_VMA: Format = Format { rs1: true, rs2: true, ..NO_OPERANDS };
 
 /// The manual's format of every instruction, written down independently of the table.
@@ -59,8 +60,10 @@ fn format(code: Opcode) -> Format {
         Slli | Srli | Srai | SlliUw | Rori | Bclri | Bexti | Binvi | Bseti => SHIFT,
         Slliw | Srliw | Sraiw | Roriw => SHIFT_WORD,
         Fence => FENCE,
-        Pause | Ecall | Ebreak | FenceI | Mret | Sret | Wfi => NO_OPERANDS,
-        SfenceVma => FENCE_VMA,
+        Pause | Ecall | Ebreak | FenceI | Mret | Sret | Wfi | WrsNto | WrsSto | SfenceWInval | SfenceInvalIr =>
+            NO_OPERANDS,
+        CboInval | CboClean | CboFlush | CboZero => BLOCK,
+        SfenceVma | SinvalVma => FENCE_VMA,
         Csrrw | Csrrs | Csrrc | Csrrwi | Csrrsi | Csrrci => CSR,
         FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD => R4,
         FaddS | FsubS | FmulS | FdivS | FaddD | FsubD | FmulD | FdivD => R_ROUNDED,
@@ -78,7 +81,7 @@ fn format(code: Opcode) -> Format {
         | FsgnjD | FsgnjnD | FsgnjxD | FminD | FmaxD | FeqD | FltD | FleD
         | AddUw | Sh1add | Sh1addUw | Sh2add | Sh2addUw | Sh3add | Sh3addUw
         | Andn | Orn | Xnor | Max | Maxu | Min | Minu | Rol | Rolw | Ror | Rorw
-        | Bclr | Bext | Binv | Bset => R,
+        | Bclr | Bext | Binv | Bset | CzeroEqz | CzeroNez => R,
     }
 }
 

@@ -1,7 +1,8 @@
 //! CSRs: the fields that take what is written, and the levels that may write it.
 
 use super::{hart_in, read};
-use cantus_isa::riscv::csr::{Effect, Reading, number::*};
+use cantus_isa::riscv::csr::{Reading, number::*};
+use cantus_isa::riscv::meaning::Block;
 use cantus_isa::riscv::{Hart, Privilege};
 
 const ONES: u64 = u64::MAX;
@@ -44,8 +45,9 @@ fn legal_values_are_all_that_stays() {
         (SCOUNTEREN, 0xffff_ffff, 0, "scounteren"),
         // "Machine Counter-Inhibit": cycle and instret.
         (MCOUNTINHIBIT, 5, 0, "mcountinhibit"),
-        (MENVCFG, 1, 0, "menvcfg"),
-        (SENVCFG, 1, 0, "senvcfg"),
+        (MENVCFG, 0xe000_0000_0000_00f1, 0, "menvcfg"),
+        (STIMECMP, ONES, 0, "stimecmp"),
+        (SENVCFG, 0xf1, 0, "senvcfg"),
         // "Supervisor Address Translation and Protection": all ones asks for a reserved mode.
         (SATP, 0, 0, "satp"),
         (MHPMEVENT3, 0, 0, "mhpmevent3"),
@@ -88,6 +90,10 @@ fn reserved_values_leave_what_was_there() {
         (SATP, 8 << 60 | 5, 0, 0, "satp, bare"),
         (MSTATUS, 1 << 11, 2 << 11, 0xa_0000_0800, "mstatus.MPP = 2"),
         (MSTATUS, 1 << 11, 3 << 11, 0xa_0000_1800, "mstatus.MPP = 3"),
+        // "Environment Configuration": CBIE = 2.
+        (MENVCFG, 0x30, 0xe0, 0xf0, "menvcfg.CBIE = 2"),
+        (SENVCFG, 0x10, 0x20, 0x10, "senvcfg.CBIE = 2"),
+        (SENVCFG, 0, 0x60, 0x40, "senvcfg.CBIE = 2"),
         // Reserved combination: W without R.
         (PMPCFG0, 0, 2, 0, "pmpcfg, W"),
         (PMPCFG0, 0, 6, 4, "pmpcfg, WX"),
@@ -153,10 +159,11 @@ fn levels_and_read_only_registers() {
         (CYCLE, M, true, false), (TIME, M, true, false), (INSTRET, M, true, false), (HPMCOUNTER31, M, true, false),
         (MCYCLE, M, true, true), (MCYCLE, S, false, false),
         (PMPCFG0, M, true, true), (PMPCFG0, S, false, false),
+        (STIMECMP, M, true, true), (STIMECMP, S, false, false), (STIMECMP, U, false, false),
         // Floating point is off after reset.
         (FCSR, M, false, false), (FFLAGS, U, false, false), (FRM, S, false, false),
-        // No such register: pmpcfg1 (RV32), pmpaddr16, mseccfg, stimecmp, dcsr, cycleh, hstatus, 0x8ff.
-        (0x3a1, M, false, false), (0x3c0, M, false, false), (0x747, M, false, false), (0x14d, M, false, false),
+        // No such register: pmpcfg1 (RV32), pmpaddr16, mseccfg, dcsr, cycleh, hstatus, 0x8ff.
+        (0x3a1, M, false, false), (0x3c0, M, false, false), (0x747, M, false, false),
         (0x7b0, M, false, false), (0xc80, M, false, false), (0x600, M, false, false), (0x8ff, M, false, false),
         (TINFO, M, true, true), (TSELECT, M, true, true), (TSELECT, S, false, false),
     ];
@@ -195,6 +202,83 @@ fn counters_are_given_down_level_by_level() {
     }
 }
 
+/// "Sstc", "Machine and Supervisor Level Additions": both `menvcfg.STCE` and `mcounteren.TM` give `stimecmp` down.
+#[test]
+fn the_supervisor_s_timer_is_given_down() {
+    for (stce, tm) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut hart = hart_in(Privilege::Supervisor);
+        hart.csr_write(MENVCFG, u64::from(stce) << 63, 0);
+        hart.csr_write(MCOUNTEREN, u64::from(tm) << 1, 0);
+        for write in [false, true] {
+            assert_eq!(hart.csr_check(STIMECMP, write).is_ok(), stce && tm, "STCE {stce}, TM {tm}");
+        }
+    }
+}
+
+/// "Sstc": while STCE is set STIP is the timer's alone, and software's bit while it is clear.
+#[test]
+fn stip_is_the_line_or_the_bit() {
+    let mut hart = Hart::new(0);
+    hart.csr_write(MIP, 0x20, 0);
+    assert_eq!(read(&hart, MIP), 0x20);
+    hart.csr_write(MENVCFG, 1 << 63, 0);
+    assert_eq!(read(&hart, MIP), 0);
+    hart.csr_write(MIP, 0x222, 0);
+    assert_eq!(read(&hart, MIP), 0x202);
+    hart.lines = 0x20;
+    assert_eq!(read(&hart, MIP), 0x222);
+    // What software set before is there again; the line is not.
+    hart.csr_write(MENVCFG, 0, 0);
+    hart.csr_write(MIP, 0, 0);
+    assert_eq!(read(&hart, MIP), 0);
+}
+
+/// Machine-mode software that knows of neither finds what it finds on QEMU's `virt`.
+#[test]
+fn after_reset_walks_set_bits_and_pages_may_have_a_type() {
+    assert_eq!(read(&Hart::new(0), MENVCFG), 1 << 61 | 1 << 62);
+}
+
+/// "Environment Configuration": legal in a lower level where every level above lets it.
+#[test]
+fn instructions_on_blocks_are_given_down_level_by_level() {
+    let fields = [
+        (Block::Invalidate, 1 << 4),
+        (Block::Invalidate, 3 << 4),
+        (Block::Clean, 1 << 6),
+        (Block::Flush, 1 << 6),
+        (Block::Zero, 1 << 7),
+    ];
+    for (block, field) in fields {
+        for (machine, supervisor) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut hart = hart_in(Privilege::Machine);
+            hart.csr_write(MENVCFG, if machine { field } else { 0xf0 & !field & !0x30 }, 0);
+            hart.csr_write(SENVCFG, if supervisor { field } else { 0xf0 & !field & !0x30 }, 0);
+            let mut legal_in = |level| {
+                hart.privilege = level;
+                hart.block_check(block).is_ok()
+            };
+            let name = format!("{block:?}, {machine}, {supervisor}");
+            assert!(legal_in(Privilege::Machine), "{name}");
+            assert_eq!(legal_in(Privilege::Supervisor), machine, "{name}");
+            assert_eq!(legal_in(Privilege::User), machine && supervisor, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_changes_the_timer_says_so() {
+    let mut hart = Hart::new(0);
+    let mut write = |number, value| (hart.csr_write(number, value, 0).timer, hart.timer_deadline());
+    let never = u64::MAX;
+    assert_eq!(write(STIMECMP, 1000), (false, never), "without STCE");
+    assert_eq!(write(MENVCFG, 1 << 63), (true, 1000));
+    assert_eq!(write(STIMECMP, 1000), (false, 1000), "the same again");
+    assert_eq!(write(STIMECMP, 0), (true, 0));
+    assert_eq!(write(MSCRATCH, 5), (false, 0));
+    assert_eq!(write(MENVCFG, 1), (true, never));
+}
+
 /// "Virtualization Support in mstatus Register".
 #[test]
 fn tvm_keeps_supervisor_from_satp() {
@@ -208,12 +292,12 @@ fn tvm_keeps_supervisor_from_satp() {
 
 #[test]
 fn what_invalidates_translations_says_so() {
-    let flush = |csr, value| Hart::new(0).csr_write(csr, value, 0) == Effect { flush: true };
-    for (csr, value) in
-        [(SATP, 8 << 60), (SATP, 0), (PMPCFG0, 1), (PMPCFG2, 1), (PMPADDR0, 1), (PMPADDR15, 1)]
-    {
+    let flush = |csr, value| Hart::new(0).csr_write(csr, value, 0).flush;
+    for (csr, value) in [(PMPCFG0, 1), (PMPCFG2, 1), (PMPADDR0, 1), (PMPADDR15, 1)] {
         assert!(flush(csr, value), "{csr:#x}");
     }
+    let effect = Hart::new(0).csr_write(SATP, 8 << 60, 0);
+    assert!(effect.space && !effect.flush, "satp only says which ones are looked for");
     assert!(flush(MSTATUS, 1 << 19) && flush(SSTATUS, 1 << 19), "MXR");
     assert!(!flush(MSTATUS, 0) && !flush(MSTATUS, 1 << 18 | 1 << 17) && !flush(MSCRATCH, 1));
 }

@@ -32,7 +32,7 @@ fn any(seed: u64) -> Hart {
     hart.x[1..].iter_mut().for_each(|register| *register = next());
     hart.f.iter_mut().for_each(|register| *register = next());
     hart.pc = next() & !1;
-    hart.lines = next() as u32 & 0xa88;
+    hart.lines = next() as u32 & 0xaa8;
     for number in (0..0x1000).filter(|&number| number != PMPCFG0 && number != PMPCFG2) {
         if hart.csr_check(number, true).is_ok() {
             hart.csr_write(number, next(), next());
@@ -77,13 +77,15 @@ fn rep_3_altered_bytes_are_another_hart_or_none() {
                 other += 1;
             }
             Err(StateError::Illegal(word)) => {
-                assert!(word <= bit / 64, "bit {bit} is blamed on word {word}");
+                // The width of a reservation says whether there are the two words behind it.
+                let blamed = if bit / 64 == 92 { word <= 94 } else { word <= bit / 64 };
+                assert!(blamed, "bit {bit} is blamed on word {word}");
                 illegal += 1;
             }
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(other > 4000 && illegal > 500, "{other} others, {illegal} illegal");
+    assert!(other > 4000 && illegal > 300, "{other} others, {illegal} illegal");
 }
 
 #[test]

@@ -69,7 +69,16 @@ impl Tables {
 fn mapped(page: u64, letters: &str, shift: u32) -> Walk {
     let has = |letter| letters.contains(letter);
     let permissions = Permissions { read: has('r'), write: has('w'), execute: has('x') };
-    Walk::Mapped { page: Gpa(page), permissions, shift }
+    Walk::Mapped { page: Gpa(page), permissions, shift, global: false }
+}
+
+fn global(walk: Walk) -> Walk {
+    match walk {
+        Walk::Mapped { page, permissions, shift, .. } => {
+            Walk::Mapped { page, permissions, shift, global: true }
+        }
+        Walk::Update { .. } | Walk::Fault(_) => walk,
+    }
 }
 
 const PAGE: u64 = 0x8765_4000;
@@ -87,7 +96,7 @@ fn pages_and_superpages_of_sv39_and_sv48() {
             let page = base | VIRTUAL & ((1 << shift) - 1) & !0xfff;
             assert_eq!(
                 tables.walk(S, Load, VIRTUAL),
-                mapped(page, "rwx", shift),
+                global(mapped(page, "rwx", shift)),
                 "mode {mode}, {levels} levels"
             );
             if shift > 12 {
@@ -153,9 +162,8 @@ fn malformed_entries() {
         (V | W | A | D, "W without R"),
         (V | W | X | A | D, "W without R, with X"),
         (V, "a table at the last level"),
-        (all | 1 << 63, "N"),
-        (all | 1 << 62, "PBMT"),
-        (all | 1 << 61, "PBMT"),
+        (all | 1 << 63, "N, and a frame that says no size"),
+        (all | 3 << 61, "PBMT = 3"),
         (all | 1 << 60, "reserved"),
         (all | 1 << 54, "reserved"),
     ];
@@ -164,7 +172,9 @@ fn malformed_entries() {
         tables.map(3, 3, VIRTUAL, entry(PAGE, bits));
         assert_eq!(tables.walk(S, Load, VIRTUAL), Walk::Fault(Exception::LoadPage), "{name}");
     }
-    for (bits, name) in [(A, "A"), (D, "D"), (UB, "U"), (1 << 63, "N"), (1 << 54, "reserved")] {
+    for (bits, name) in
+        [(A, "A"), (D, "D"), (UB, "U"), (1 << 63, "N"), (1 << 61, "PBMT"), (1 << 54, "reserved")]
+    {
         let mut tables = Tables::new(8);
         tables.map(3, 3, VIRTUAL, entry(PAGE, all));
         let first = ROOT + (VIRTUAL >> 30 & 0x1ff) * 8;
@@ -249,6 +259,73 @@ fn what_is_not_permitted_sets_no_bits() {
     tables.map(3, 3, VIRTUAL, entry(PAGE, V | R));
     assert_eq!(tables.walk(S, Store, VIRTUAL), Walk::Fault(Exception::StorePage));
     assert_eq!(tables.walk(U, Load, VIRTUAL), Walk::Fault(Exception::LoadPage));
+}
+
+/// "Addressing and Memory Protection": what lies below a global table is global.
+#[test]
+fn global_mappings() {
+    let leaf = entry(PAGE, V | R | A);
+    for level in 0..4u64 {
+        let mut tables = Tables::new(9);
+        let at = tables.map(4, 4, VIRTUAL, leaf);
+        let shift = 12 + 9 * level;
+        let table = if level == 0 { at & !0xfff } else { ROOT + 0x1_0000 * (3 - level) };
+        let entry = tables.memory.get_mut(&(table + (VIRTUAL >> shift & 0x1ff) * 8)).expect("an entry");
+        *entry |= G;
+        assert_eq!(tables.walk(S, Load, VIRTUAL), global(mapped(PAGE, "r", 12)), "level {level}");
+    }
+}
+
+/// "Svnapot": 16 pages of which all entries have N set and say so in the low bits of the frame.
+#[test]
+fn pages_of_64_kib() {
+    let all = V | R | W | A | D | 1 << 63;
+    let mut tables = Tables::new(8);
+    tables.map(3, 3, VIRTUAL, entry(0x8765_8000, all));
+    assert_eq!(tables.walk(S, Load, VIRTUAL), mapped(0x8765_7000, "rw", 16), "the page of its address");
+    // Every other pattern of the low bits is reserved.
+    for low in (0..16).filter(|&low| low != 8) {
+        tables.map(3, 3, VIRTUAL, entry(0x8765_0000 | low << 12, all));
+        assert_eq!(tables.walk(S, Load, VIRTUAL), Walk::Fault(Exception::LoadPage), "low bits {low:#x}");
+    }
+    // So is N in a superpage.
+    let mut tables = Tables::new(8);
+    tables.map(3, 2, VIRTUAL, entry(0x8760_0000, all));
+    assert_eq!(tables.walk(S, Load, VIRTUAL), Walk::Fault(Exception::LoadPage), "a superpage");
+}
+
+/// "Svpbmt": types that nothing depends on, where `menvcfg.PBMTE` lets them be.
+#[test]
+fn pages_have_memory_types() {
+    for memory_type in 0..4u64 {
+        for enabled in [false, true] {
+            let mut tables = Tables::new(8);
+            tables.hart.csr_write(MENVCFG, 1 << 61 | u64::from(enabled) << 62, 0);
+            tables.map(3, 3, VIRTUAL, entry(PAGE, V | R | A | memory_type << 61));
+            let legal = memory_type == 0 || enabled && memory_type != 3;
+            let expected = if legal { mapped(PAGE, "r", 12) } else { Walk::Fault(Exception::LoadPage) };
+            assert_eq!(tables.walk(S, Load, VIRTUAL), expected, "type {memory_type}, enabled: {enabled}");
+        }
+    }
+}
+
+/// "Svade": with `menvcfg.ADUE` clear, software sets the bits.
+#[test]
+fn without_adue_clear_bits_are_page_faults() {
+    for (bits, access, faults) in [
+        (0, Fetch, true),
+        (0, Load, true),
+        (A, Load, false),
+        (A, Store, true),
+        (D, Store, true),
+        (A | D, Store, false),
+    ] {
+        let mut tables = Tables::new(8);
+        tables.hart.csr_write(MENVCFG, 0, 0);
+        tables.map(3, 3, VIRTUAL, entry(PAGE, V | R | W | X | bits));
+        let walk = tables.walk(S, access, VIRTUAL);
+        assert_eq!(walk == Walk::Fault(access.page_fault()), faults, "{bits:#x}, {access:?}: {walk:?}");
+    }
 }
 
 #[test]

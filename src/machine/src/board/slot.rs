@@ -3,11 +3,14 @@
 use super::{Board, Outside};
 use cantus_devices::Refusal;
 use cantus_engine::BusContext;
-use cantus_traces::{CoreId, Position};
+use cantus_traces::{CoreId, DeviceId, Position};
 use parking_lot::Mutex;
 
 /// A device behind its lock.
-pub(super) struct Slot<D>(Mutex<Ordered<D>>);
+pub(super) struct Slot<D> {
+    id: DeviceId,
+    ordered: Mutex<Ordered<D>>,
+}
 
 struct Ordered<D> {
     device: D,
@@ -16,8 +19,8 @@ struct Ordered<D> {
 }
 
 impl<D> Slot<D> {
-    pub(super) fn new(device: D) -> Self {
-        Self(Mutex::new(Ordered { device, last: None }))
+    pub(super) fn new(id: DeviceId, device: D) -> Self {
+        Self { id, ordered: Mutex::new(Ordered { device, last: None }) }
     }
 
     /// One access, or one input, in the name of the context's core: a part of that core's step, which nothing can keep
@@ -29,13 +32,13 @@ impl<D> Slot<D> {
         access: impl FnOnce(&mut D, &mut Outside<'_>) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
         let (core, position) = context.here();
-        let mut ordered = self.0.lock();
+        let mut ordered = self.ordered.lock();
         if let Some((last, completed)) = ordered.last
             && last != core
         {
             context.order_after(last, completed);
         }
-        let answer = access(&mut ordered.device, &mut Outside { board, context });
+        let answer = access(&mut ordered.device, &mut Outside { board, context, device: self.id });
         // A blocked access has not happened. One that faulted has: the device may have looked at its state to say so.
         if !matches!(answer, Err(Refusal::Blocked)) {
             ordered.last = Some((core, Position(position.0 + 1)));
@@ -45,12 +48,12 @@ impl<D> Slot<D> {
 
     /// Looks at the device, in nobody's name: for what no guest can see.
     pub(super) fn look<R>(&self, look: impl FnOnce(&D) -> R) -> R {
-        look(&self.0.lock().device)
+        look(&self.ordered.lock().device)
     }
 
     /// Puts the device into another state, in nobody's name. Nobody has accessed it since.
     pub(super) fn restore<R>(&self, restore: impl FnOnce(&mut D) -> R) -> R {
-        let mut ordered = self.0.lock();
+        let mut ordered = self.ordered.lock();
         ordered.last = None;
         restore(&mut ordered.device)
     }

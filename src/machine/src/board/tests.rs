@@ -3,8 +3,11 @@
 use super::*;
 use crate::map::RAM_BASE;
 use crate::testing::{Context, Random, Told};
+use crate::{Peripheral, TooManyPeripherals};
 use Width::{Byte, Double, Half, Word};
 use cantus_devices::lines::{MEIP, MSIP, SEIP};
+use cantus_devices::virtio::block::Drive;
+use cantus_devices::virtio::registers::Layout;
 use std::sync::Mutex;
 
 const RAM: u64 = RAM_BASE.0;
@@ -14,10 +17,27 @@ const FINISHER: u64 = map::FINISHER.start;
 const CLINT: u64 = map::CLINT.start;
 const PLIC: u64 = map::PLIC.start;
 const UART: u64 = map::UART.start;
+const RTC: u64 = map::RTC.start;
+const VIRTIO: u64 = 0x1000_1000;
+
+/// A drive, a console, a network card, random bytes and a share; the other slots are empty.
+fn peripherals() -> Peripherals {
+    let image = std::sync::Arc::new(vec![7; 4096]);
+    let drive = Drive { image, read_only: false, write_through: true, id: [b'x'; 20] };
+    let slots = vec![
+        Peripheral::Drive(drive),
+        Peripheral::Console(80, 25),
+        Peripheral::Network([2, 0, 0, 0, 0, 1]),
+        Peripheral::Entropy,
+        Peripheral::Share("home".to_owned()),
+    ];
+    Peripherals::new(Layout::Modern, slots).unwrap()
+}
 
 /// A board of so many cores, with HTIF.
 fn board(cores: usize) -> Board {
-    Board::new(cores, Some(HtifWords { tohost: Gpa(TOHOST), fromhost: Some(Gpa(FROMHOST)) }))
+    let htif = HtifWords { tohost: Gpa(TOHOST), fromhost: Some(Gpa(FROMHOST)) };
+    Board::new(cores, Some(htif), &peripherals())
 }
 
 /// One access to the board.
@@ -46,7 +66,9 @@ fn story(name: &str, steps: &[(u8, u64, Does, &[Told])]) {
                 let answer = board.store(Gpa(address), width, value, &mut context);
                 assert_eq!(answer, expected, "{name}, step {at}");
             }
-            Input(device, byte) => board.input(device.id(), &[byte], &mut context),
+            Input(device, byte) => {
+                assert_eq!(board.input(device.id(), &[byte], &mut context), Ok(()), "{name}, step {at}");
+            }
         }
         assert_eq!(context.told, told, "{name}, step {at}");
     }
@@ -117,6 +139,73 @@ fn every_device_answers_where_the_map_says() {
             (0, 3, Load(u64::MAX, Double, Err(Refusal::Fault)), &[]),
         ],
     );
+}
+
+#[test]
+fn every_virtio_slot_answers_and_so_does_the_clock() {
+    for (slot, id) in [2, 3, 1, 4, 9, 0, 0, 0].into_iter().enumerate() {
+        let at = VIRTIO + 0x1000 * slot as u64;
+        let magic = Load(at, Word, Ok(0x7472_6976));
+        story("virtio", &[(0, 0, magic, &[]), (0, 1, Load(at + 8, Word, Ok(id)), &[])]);
+    }
+    story(
+        "real-time clock",
+        &[
+            (0, 0, Load(RTC, Word, Ok(0)), &[Told::Asked(5, vec![])]),
+            (1, 0, Load(RTC + 4, Word, Ok(0)), &[Told::After(0, 1)]),
+        ],
+    );
+    let many = vec![Peripheral::Entropy; 9];
+    assert_eq!(Peripherals::new(Layout::Modern, many).map(|_| ()), Err(TooManyPeripherals(9)));
+}
+
+#[test]
+fn a_console_hears_of_its_new_size_under_a_number_of_its_own() {
+    let (board, mut context) = (board(1), Context::new(0, 0));
+    let control = Device::Virtio(1).control_id().unwrap();
+    assert_eq!(board.input(control, &[100, 0, 40, 0], &mut context), Ok(()));
+    assert_eq!(board.load(Gpa(VIRTIO + 0x1100), Word, &mut context), Ok(40 << 16 | 100));
+    assert_eq!(Device::of(control), None);
+    for slot in 0..8 {
+        let control = Device::Virtio(slot).control_id().unwrap();
+        assert_eq!(Device::controlled(control), Some(Device::Virtio(slot)));
+    }
+}
+
+/// Random bytes through a ring in guest memory: the host is asked in the name of the slot, and the interrupt goes through
+/// the PLIC.
+#[test]
+fn a_virtio_device_asks_the_host_and_raises_its_source() {
+    const ENTROPY: u64 = VIRTIO + 0x3000;
+    let (board, mut context) = (board(2), Context::new(1, 9));
+    let writes = [
+        (PLIC + 4 * 4, 1),
+        (PLIC + 0x2100, 1 << 4),
+        (ENTROPY + 0x70, 3),
+        (ENTROPY + 0x70, 11),
+        (ENTROPY + 0x38, 4),
+        (ENTROPY + 0x80, RAM + 0x100),
+        (ENTROPY + 0x90, RAM + 0x200),
+        (ENTROPY + 0xa0, RAM + 0x300),
+        (ENTROPY + 0x44, 1),
+        (ENTROPY + 0x70, 15),
+    ];
+    for (address, value) in writes {
+        assert_eq!(board.store(Gpa(address), Word, value, &mut context), Ok(()));
+    }
+    context.memory[0x100..0x108].copy_from_slice(&(RAM + 0x400).to_le_bytes());
+    context.memory[0x108] = 4;
+    context.memory[0x10c] = 2;
+    context.memory[0x202] = 1;
+    context.blocked = true;
+    assert_eq!(board.store(Gpa(ENTROPY + 0x50), Word, 0, &mut context), Err(Refusal::Blocked));
+    assert_eq!(context.take(), []);
+    context.blocked = false;
+    assert_eq!(board.store(Gpa(ENTROPY + 0x50), Word, 0, &mut context), Ok(()));
+    let asked = Told::Asked(Device::Virtio(3).id().0, vec![4, 0, 0, 0]);
+    assert_eq!(context.take(), [asked, Told::Line(1, MEIP, true)]);
+    assert_eq!(context.memory[0x400..0x404], [0, 0, 0, 4]);
+    assert_eq!(board.load(Gpa(PLIC + 0x20_2004), Word, &mut context), Ok(4), "the claim");
 }
 
 #[test]
@@ -249,23 +338,26 @@ fn input_goes_to_htif_once_the_program_reads_there() {
     assert_eq!(board.console(), Device::Uart.id());
     board.store(Gpa(TOHOST), Double, 1 << 56, &mut context).unwrap();
     assert_eq!(board.console(), Device::Htif.id());
-    board.input(board.console(), b"q", &mut context);
+    assert_eq!(board.input(board.console(), b"q", &mut context), Ok(()));
     assert_eq!(board.load(Gpa(FROMHOST), Double, &mut context), Ok(1 << 56 | 0x100 | u64::from(b'q')));
-    assert_eq!(Board::new(1, None).console(), Device::Uart.id());
+    assert_eq!(Board::new(1, None, &Peripherals::default()).console(), Device::Uart.id());
     for (device, room) in [(Device::Uart, 4096), (Device::Htif, 4096), (Device::Plic, 0), (Device::Clint, 0)]
     {
         assert_eq!(board.input_room(device.id()), room, "{}", device.name());
     }
     let unknown = DeviceId(99);
     assert_eq!(board.input_room(unknown), 0);
-    board.input(unknown, b"dropped", &mut context);
-    Board::new(1, None).input(Device::Htif.id(), b"dropped", &mut context);
+    assert_eq!(board.input(unknown, b"dropped", &mut context), Ok(()));
+    assert_eq!(
+        Board::new(1, None, &Peripherals::default()).input(Device::Htif.id(), b"dropped", &mut context),
+        Ok(())
+    );
     assert_eq!(context.take(), []);
 }
 
 /// A random access: mostly where something is.
 fn random_access(random: &mut Random) -> (Gpa, Width, u64) {
-    let base = match random.below(8) {
+    let base = match random.below(10) {
         0 => FINISHER + random.below(8),
         1 => CLINT + [0, 0x4000, 0xbff0][random.below(3) as usize] + random.below(40),
         2 => {
@@ -275,6 +367,8 @@ fn random_access(random: &mut Random) -> (Gpa, Width, u64) {
         3..5 => UART + random.below(9),
         5 => TOHOST + random.below(9),
         6 => FROMHOST + random.below(9),
+        7 => VIRTIO + 0x1000 * random.below(8) + random.below(0x110),
+        8 => RTC + random.below(0x24),
         _ => random.next() >> random.below(64),
     };
     let width = [Byte, Half, Word, Double][random.below(4) as usize];
@@ -308,11 +402,11 @@ fn random_accesses_have_defined_answers_and_the_state_is_all_there_is() {
                 assert_eq!(answer, two.store(address, width, value, other), "{width:?} at {address}");
             }
             30 => {
-                let device = DeviceId(random.below(6) as u8);
+                let device = DeviceId(random.below(26) as u8);
                 let bytes = &value.to_le_bytes()[..random.below(9) as usize];
                 if one.input_room(device) >= bytes.len() {
-                    one.input(device, bytes, mine);
-                    two.input(device, bytes, other);
+                    assert_eq!(one.input(device, bytes, mine), Ok(()));
+                    assert_eq!(two.input(device, bytes, other), Ok(()));
                 }
             }
             _ => {
@@ -367,6 +461,16 @@ impl BusContext for Recorder<'_> {
     fn write_memory(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
         self.inner.write_memory(address, from)
     }
+    fn reserve_memory(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.inner.reserve_memory(address, length)
+    }
+    fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {
+        self.inner.reserve_memory_read(address, length)
+    }
+    fn ask_host(&mut self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        self.inner.ask_host(device, question)
+    }
+    fn tell_host(&mut self, _: DeviceId, _: &[u8]) {}
 }
 
 /// Cores on host threads write through the UART and through HTIF at the same time. Then everything is done once more in

@@ -253,7 +253,7 @@ fn damaged_files_have_defined_answers() {
             }
             Ok(image) if random.below(16) == 0 => {
                 taken += 1;
-                let _ = Machine::new(config, &image);
+                let _ = Machine::new(config, &image.into());
             }
             Ok(_) => taken += 1,
         }

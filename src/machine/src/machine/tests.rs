@@ -10,7 +10,7 @@ const MIB: u64 = 1 << 20;
 
 fn machine(cores: u64, ram_bytes: u64, elf: &Elf) -> Result<Machine, MachineError> {
     let image = GuestImage::from_bytes("guest", elf.bytes()).unwrap();
-    Machine::new(MachineConfig::new(cores, ram_bytes).unwrap(), &image)
+    Machine::new(MachineConfig::new(cores, ram_bytes).unwrap(), &image.into())
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn every_hart_starts_at_the_entry_with_its_number_and_the_tree() {
     let elf = Elf::with(|elf| elf.entry = RAM + 4);
     let machine = machine(255, 128 * MIB, &elf).unwrap();
     for hart in [0, 1, 254] {
-        let expected = ResetState { pc: RAM + 4, a0: u64::from(hart), a1: machine.device_tree.0 };
+        let expected = ResetState { pc: RAM + 4, a0: u64::from(hart), a1: machine.device_tree.0, a2: 0 };
         assert_eq!(machine.reset_state(CoreId(hart)), expected);
     }
     assert_eq!(
@@ -143,7 +143,8 @@ fn the_memory_map() {
     let table = [
         (0x10_0000, Width::Word, Some((Finisher, 0))),
         (0x10_0ffc, Width::Word, Some((Finisher, 0xffc))),
-        (0x10_1000, Width::Word, None),
+        (0x10_1000, Width::Word, Some((Rtc, 0))),
+        (0x10_2000, Width::Word, None),
         (0x0f_fffc, Width::Double, None),
         (0x200_0000, Width::Word, Some((Clint, 0))),
         (0x200_bff8, Width::Double, Some((Clint, 0xbff8))),
@@ -154,6 +155,11 @@ fn the_memory_map() {
         (0x1000_0005, Width::Byte, Some((Uart, 5))),
         (0x1000_0005, Width::Half, None),
         (0x1000_0100, Width::Byte, None),
+        (0x1000_1000, Width::Word, Some((Virtio(0), 0))),
+        (0x1000_1ffc, Width::Double, None),
+        (0x1000_8100, Width::Byte, Some((Virtio(7), 0x100))),
+        (0x1000_8ff8, Width::Double, Some((Virtio(7), 0xff8))),
+        (0x1000_9000, Width::Byte, None),
         (RAM + 0x1000, Width::Double, Some((Htif, 0))),
         (RAM + 0x1004, Width::Word, Some((Htif, 4))),
         (RAM + 0x1003, Width::Half, Some((Htif, 3))),
@@ -170,10 +176,10 @@ fn the_memory_map() {
         let without = expected.filter(|(device, _)| *device != Htif);
         assert_eq!(map::find(Gpa(address), width, None), without, "{width:?} at {address:#x}, no HTIF");
     }
-    for device in map::Device::ALL {
+    for device in map::Device::all() {
         assert_eq!(map::Device::of(device.id()), Some(device), "{}", device.name());
     }
-    assert_eq!(map::Device::of(cantus_traces::DeviceId(5)), None);
+    assert_eq!(map::Device::of(cantus_traces::DeviceId(6)), None);
 }
 
 /// A tree as text: names indented, properties as strings where they are text, else as words.
@@ -221,7 +227,7 @@ fn text(tree: &[u8]) -> String {
 /// Names and compatible strings are what QEMU 7.2's `virt` board shows (`-machine virt,dumpdtb=`), of what is here.
 #[test]
 fn the_device_tree_of_two_harts() {
-    let tree = device_tree::write(&MachineConfig::new(2, 128 * MIB).unwrap()).unwrap();
+    let tree = device_tree::write(&MachineConfig::new(2, 128 * MIB).unwrap(), None).unwrap();
     let expected = "\
 /
   #address-cells = 2
@@ -242,7 +248,11 @@ fn the_device_tree_of_two_harts() {
       reg = 0
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
@@ -254,7 +264,11 @@ fn the_device_tree_of_two_harts() {
       reg = 1
       status = okay
       compatible = riscv
-      riscv,isa = rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs
+      riscv,isa = rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zihpm_zba_zbb_zbs_sstc_svadu_svinval_svnapot_svpbmt
+      riscv,isa-base = rv64i
+      riscv,isa-extensions = i, m, a, f, d, c, zicbom, zicboz, zicntr, zicond, zicsr, zifencei, zihintpause, zihpm, zba, zbb, zbs, sstc, svadu, svinval, svnapot, svpbmt
+      riscv,cbom-block-size = 40
+      riscv,cboz-block-size = 40
       mmu-type = riscv,sv48
       interrupt-controller/
         #interrupt-cells = 1
@@ -299,9 +313,116 @@ fn the_device_tree_of_two_harts() {
       interrupts = a
       interrupt-parent = 3
       clock-frequency = 384000
+    virtio_mmio@10001000/
+      compatible = virtio,mmio
+      reg = 0 10001000 0 1000
+      interrupts = 1
+      interrupt-parent = 3
+    virtio_mmio@10002000/
+      compatible = virtio,mmio
+      reg = 0 10002000 0 1000
+      interrupts = 2
+      interrupt-parent = 3
+    virtio_mmio@10003000/
+      compatible = virtio,mmio
+      reg = 0 10003000 0 1000
+      interrupts = 3
+      interrupt-parent = 3
+    virtio_mmio@10004000/
+      compatible = virtio,mmio
+      reg = 0 10004000 0 1000
+      interrupts = 4
+      interrupt-parent = 3
+    virtio_mmio@10005000/
+      compatible = virtio,mmio
+      reg = 0 10005000 0 1000
+      interrupts = 5
+      interrupt-parent = 3
+    virtio_mmio@10006000/
+      compatible = virtio,mmio
+      reg = 0 10006000 0 1000
+      interrupts = 6
+      interrupt-parent = 3
+    virtio_mmio@10007000/
+      compatible = virtio,mmio
+      reg = 0 10007000 0 1000
+      interrupts = 7
+      interrupt-parent = 3
+    virtio_mmio@10008000/
+      compatible = virtio,mmio
+      reg = 0 10008000 0 1000
+      interrupts = 8
+      interrupt-parent = 3
+    rtc@101000/
+      compatible = google,goldfish-rtc
+      reg = 0 101000 0 1000
+      interrupts = b
+      interrupt-parent = 3
 ";
     assert_eq!(text(&tree), expected);
-    let most = device_tree::write(&MachineConfig::new(255, MIB).unwrap()).unwrap();
+    let most = device_tree::write(&MachineConfig::new(255, MIB).unwrap(), None).unwrap();
     assert_eq!(text(&most).matches("riscv,cpu-intc").count(), 255);
     assert!((most.len() as u64) < MIB / 4, "the largest tree leaves room in the smallest RAM");
+}
+
+fn kernel_boot(kernel: &[u8], initrd: Option<Vec<u8>>) -> Boot {
+    Boot::Kernel(Box::new(KernelBoot {
+        firmware: KernelBoot::own_firmware().unwrap(),
+        kernel: GuestImage::kernel_from_bytes("kernel", kernel.to_vec()).unwrap(),
+        initrd,
+        command_line: "console=ttyS0".to_owned(),
+        seed: [7; 32],
+    }))
+}
+
+#[test]
+fn a_kernel_lies_behind_the_firmware_with_its_initrd_below_the_tree() {
+    let config = MachineConfig::new(3, 64 * MIB).unwrap();
+    let machine = Machine::new(config, &kernel_boot(&[0x6f, 0, 0, 0], Some(vec![0xab; 5000]))).unwrap();
+    let ram = machine.ram();
+    let info = RAM + 0x1f_f000;
+    let expected = ResetState { pc: RAM, a0: 2, a1: machine.device_tree.0, a2: info };
+    assert_eq!(machine.reset_state(CoreId(2)), expected);
+    let words: Vec<u64> = (0..8).map(|word| ram.load(Gpa(info + 8 * word), Width::Double)).collect();
+    assert_eq!(words, [0x4942_534f, 2, RAM + 2 * MIB, 1, 0, 0, 3, RAM + 64 * MIB]);
+    assert_eq!(ram.load(Gpa(RAM + 2 * MIB), Width::Word), 0x6f);
+    // The last 2 MiB are the tree's; the initrd ends there, and begins at a page.
+    let initrd = RAM + 60 * MIB;
+    let initrd = initrd + 2 * MIB - 0x2000;
+    assert_eq!(ram.load(Gpa(initrd), Width::Byte), 0xab);
+    assert_eq!(ram.load(Gpa(initrd + 4999), Width::Byte), 0xab);
+    assert_eq!(machine.device_tree.0, RAM + 62 * MIB);
+    let mut tree = vec![0; 0x2000];
+    ram.read(machine.device_tree, &mut tree);
+    let has = |bytes: &[u8]| tree.windows(bytes.len()).any(|window| window == bytes);
+    for bytes in [
+        &b"console=ttyS0\0"[..],
+        &initrd.to_be_bytes(),
+        &(initrd + 5000).to_be_bytes(),
+        &[7; 32],
+        b"no-map\0",
+    ] {
+        assert!(has(bytes), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn what_a_kernel_needs_must_fit() {
+    let machine = |ram, boot: &Boot| match Machine::new(MachineConfig::new(1, ram).unwrap(), boot) {
+        Ok(_) => "fits".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let small = kernel_boot(&[1], Some(vec![1; 5 << 20]));
+    assert!(machine(8 * MIB, &small).contains("the initrd of 0x500000 bytes does not fit"));
+    assert_eq!(machine(16 * MIB, &small), "fits");
+    assert!(machine(MIB, &kernel_boot(&[1], None)).contains("give the machine more RAM"));
+    let below = Elf::with(|elf| {
+        elf.entry = RAM + 0x1000;
+        elf.parts = vec![Part::at(RAM + 0x1000, &[1], 1)];
+    });
+    assert!(machine(8 * MIB, &kernel_boot(&below.bytes(), None)).contains("overlaps the firmware"));
+    let zero = kernel_boot(&[1], None);
+    let Boot::Kernel(mut boot) = zero else { unreachable!("it is a kernel") };
+    boot.command_line = "a\0b".to_owned();
+    assert!(machine(8 * MIB, &Boot::Kernel(boot)).contains("zero byte"));
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use cantus::{Guest, Options, Outcome, ReplayOptions, Verdict};
+use cantus::{Guest, GuestFile, Options, Outcome, ReplayOptions, Verdict};
 use tempfile::TempDir;
 
 use super::figures::Spread;
@@ -101,7 +101,7 @@ impl Turn {
         passed("recording", recorded.outcome)?;
         let replay_options = ReplayOptions {
             workers: options.workers,
-            guest: Some(guest.clone()),
+            files: vec![GuestFile { name: guest.name.clone(), bytes: guest.bytes.clone() }],
             ..ReplayOptions::default()
         };
         let (replay, replayed) = timed(|| cantus::replay(&path, &replay_options));

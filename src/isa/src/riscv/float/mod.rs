@@ -205,7 +205,8 @@ pub fn evaluate(code: Opcode, rounding: Rounding, accrued: Flags, a: u64, b: u64
         | Sh2add | Sh2addUw | Sh3add | Sh3addUw | SlliUw | Andn | Orn | Xnor | Clz | Clzw | Ctz | Ctzw
         | Cpop | Cpopw | Max | Maxu | Min | Minu | SextB | SextH | ZextH | Rol | Rolw | Ror | Rori
         | Roriw | Rorw | OrcB | Rev8 | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti | Mret
-        | Sret | Wfi | SfenceVma => not_computational(code),
+        | CzeroEqz | CzeroNez | WrsNto | WrsSto | CboInval | CboClean | CboFlush | CboZero | Sret | Wfi
+        | SfenceVma | SinvalVma | SfenceWInval | SfenceInvalIr => not_computational(code),
     };
     (value, accrued | raised)
 }

@@ -1,7 +1,7 @@
 //! Loads and stores of integer registers.
 
 use super::integer::imm;
-use super::ops::{Binary, Flow, Ops};
+use super::ops::{Binary, Block, Flow, Ops};
 use crate::address::Width;
 use crate::riscv::op::Op;
 
@@ -33,5 +33,13 @@ pub(super) fn load_unsigned<O: Ops>(op: &Op, o: &mut O, width: Width) -> Result<
 pub(super) fn store<O: Ops>(op: &Op, o: &mut O, width: Width) -> Result<Flow, O::Stop> {
     let (address, value) = (address(op, o), o.x(op.rs2));
     o.store(width, address, value)?;
+    Ok(Flow::Next)
+}
+
+/// The address is rs1 as it stands; the block is the one that it lies in.
+#[inline(always)]
+pub(super) fn block<O: Ops>(op: &Op, o: &mut O, block: Block) -> Result<Flow, O::Stop> {
+    let address = o.x(op.rs1);
+    o.block(op, block, address)?;
     Ok(Flow::Next)
 }

@@ -14,7 +14,7 @@ mod memory;
 mod ops;
 mod system;
 
-pub use ops::{Amo, Binary, Change, Flow, Ops, Return, Unary};
+pub use ops::{Amo, Binary, Block, Change, Flow, Ops, Return, Unary};
 
 use super::op::{Op, Opcode::*};
 use crate::address::Width::{Byte, Double, Half, Word};
@@ -26,7 +26,7 @@ use floating::{
     operate, store_double, store_single, to_integer,
 };
 use integer::{branch, compute, compute_word, immediate, immediate_word, unary};
-use memory::{load, load_unsigned, store};
+use memory::{block, load, load_unsigned, store};
 use system::{csr, csr_immediate};
 
 /// Does what `op` means. On `Err` nothing of it has happened to the registers.
@@ -220,10 +220,21 @@ pub fn execute<O: Ops>(op: &Op, o: &mut O) -> Result<Flow, O::Stop> {
         Bset => compute(op, o, integer::bit_set),
         Bseti => immediate(op, o, integer::bit_set),
 
-        // Privileged ISA.
+        // "Zicond", "Zawrs", "CMO".
+        CzeroEqz => compute(op, o, |o, a, b| { let zero = o.constant(0); o.select(b, a, zero) }),
+        CzeroNez => compute(op, o, |o, a, b| { let zero = o.constant(0); o.select(b, zero, a) }),
+        WrsNto | WrsSto => { o.pause(); Ok(Flow::Next) }
+        CboInval => block(op, o, Block::Invalidate),
+        CboClean => block(op, o, Block::Clean),
+        CboFlush => block(op, o, Block::Flush),
+        CboZero => block(op, o, Block::Zero),
+
+        // Privileged ISA; "Svinval".
         Mret => o.trap_return(op, Return::Machine),
         Sret => o.trap_return(op, Return::Supervisor),
         Wfi => o.wait(op),
-        SfenceVma => system::sfence_vma(op, o),
+        // An invalidation may come earlier than the fences around it ask for.
+        SfenceVma | SinvalVma => system::sfence_vma(op, o),
+        SfenceWInval | SfenceInvalIr => o.invalidation_fence(op),
     }
 }

@@ -50,6 +50,19 @@ pub enum Binary {
     RemUnsigned,
 }
 
+/// What is to become of a block of memory and its copies in caches ("CMO").
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Block {
+    /// The copies are dropped.
+    Invalidate,
+    /// Memory gets what they have.
+    Clean,
+    /// Both.
+    Flush,
+    /// Zeros are stored.
+    Zero,
+}
+
 /// An operation on one value of 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unary {
@@ -181,6 +194,8 @@ pub trait Ops {
         address: Self::Value,
         value: Self::Value,
     ) -> Result<Self::Value, Self::Stop>;
+    /// Works on the block of memory that `address` lies in.
+    fn block(&mut self, op: &Op, block: Block, address: Self::Value) -> Result<(), Self::Stop>;
     /// Orders memory accesses.
     fn fence(&mut self);
 
@@ -200,8 +215,15 @@ pub trait Ops {
     fn csr(&mut self, op: &Op, change: Option<(Change, Self::Value)>) -> Result<Self::Value, Self::Stop>;
     /// Makes stores visible to fetches.
     fn fence_i(&mut self) -> Result<Flow, Self::Stop>;
-    /// Drops translations: of one address, or all.
-    fn sfence_vma(&mut self, op: &Op, address: Option<Self::Value>) -> Result<Flow, Self::Stop>;
+    /// Drops translations: of one address, or all; of one address space but for global ones, or all.
+    fn sfence_vma(
+        &mut self,
+        op: &Op,
+        address: Option<Self::Value>,
+        asid: Option<Self::Value>,
+    ) -> Result<Flow, Self::Stop>;
+    /// `sfence.w.inval`, `sfence.inval.ir`.
+    fn invalidation_fence(&mut self, op: &Op) -> Result<Flow, Self::Stop>;
     /// `mret`, `sret`.
     fn trap_return(&mut self, op: &Op, from: Return) -> Result<Flow, Self::Stop>;
     /// `wfi`.

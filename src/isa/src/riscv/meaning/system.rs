@@ -29,12 +29,10 @@ fn access<O: Ops>(op: &Op, o: &mut O, change: Option<(Change, O::Value)>) -> Res
     Ok(Flow::Sync)
 }
 
-/// Address spaces are not kept apart, so rs2 says nothing; rs1 = x0 means every address.
+/// rs1 = x0 means every address, rs2 = x0 every address space.
 #[inline(always)]
 pub(super) fn sfence_vma<O: Ops>(op: &Op, o: &mut O) -> Result<Flow, O::Stop> {
-    if op.rs1 == 0 {
-        return o.sfence_vma(op, None);
-    }
-    let address = o.x(op.rs1);
-    o.sfence_vma(op, Some(address))
+    let address = if op.rs1 == 0 { None } else { Some(o.x(op.rs1)) };
+    let asid = if op.rs2 == 0 { None } else { Some(o.x(op.rs2)) };
+    o.sfence_vma(op, address, asid)
 }

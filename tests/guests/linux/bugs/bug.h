@@ -1,0 +1,35 @@
+/* How a program with a bug ends: `BUG name …` and status 1 when the bug struck, else `OK name` and status 0. */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifdef FIXED
+#define VARIANT "-fixed"
+#else
+#define VARIANT ""
+#endif
+
+/* By a thread that found the bug while others run: none of them must say anything any more. */
+#define STRUCK(name, ...)                                                                                              \
+    do {                                                                                                               \
+        char text[160];                                                                                                \
+        int length = snprintf(text, sizeof text, "BUG " name VARIANT " " __VA_ARGS__);                                 \
+        text[length] = '\n';                                                                                           \
+        _exit(write(STDOUT_FILENO, text, (size_t)length + 1) < 0 ? 2 : 1);                                             \
+    } while (0)
+
+/* At the end of a run in which it did not strike. */
+static inline int did_not_strike(const char *name)
+{
+    printf("OK %s%s\n", name, VARIANT);
+    return 0;
+}
+
+/* So many rounds as the first argument says, or the program's own number. */
+static inline long rounds_of(int argc, char **argv, long usual)
+{
+    long rounds = argc > 1 ? atol(argv[1]) : usual;
+    return rounds > 0 ? rounds : usual;
+}

@@ -1,0 +1,299 @@
+//! `cargo xtask bench linux`: how long Linux takes to its shell and for real works, on QEMU, and on Cantus running free,
+//! recording and replaying.
+//!
+//! The programs are driven as users drive them, and follow each other within one run of the benchmark: of the ratios of
+//! neighbours the median counts. What is timed is the console: from the start of the process to the line `SHELL_READY`, and
+//! from there to `WORK_DONE`.
+
+mod boot;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::guests::linux::default_folder;
+use crate::guests::linux::qemu::{self, Machine};
+use crate::tidy::repository_root;
+use boot::Boot;
+use report::Report;
+
+/// The arguments, in one line.
+pub const HELP: &str = "linux [-n RUNS] [--cores LIST] [--kernel FILE] [--initrd FILE] [--works LIST] [--scale N] \
+                        [--cantus FILE] [--no-cantus] [--no-qemu] [--json FILE]";
+
+/// The largest number of cores of Cantus, and of runs that make sense.
+const CORES_MAX: usize = 255;
+
+/// What to measure.
+#[derive(Debug)]
+struct Plan {
+    runs: usize,
+    cores: Vec<usize>,
+    kernel: PathBuf,
+    initramfs: PathBuf,
+    /// The works to run behind the boot, as `autorun=` wants them.
+    works: Option<String>,
+    /// Divides the works' sizes.
+    scale: u8,
+    /// A binary that is there already.
+    cantus: Option<PathBuf>,
+    with_cantus: bool,
+    with_qemu: bool,
+    json: Option<PathBuf>,
+}
+
+/// What one round on a number of cores gave. What was not measured is missing.
+pub struct Turn {
+    /// QEMU.
+    pub qemu: Option<Boot>,
+    /// Cantus, running free.
+    pub free: Option<Boot>,
+    /// Cantus, recording.
+    pub record: Option<Boot>,
+    /// Cantus, replaying what was just recorded.
+    pub replay: Option<Boot>,
+    /// What was recorded.
+    pub trace: Option<TraceSize>,
+}
+
+/// How much a recording holds.
+#[derive(Clone, Copy)]
+pub struct TraceSize {
+    /// Steps of all cores.
+    pub steps: f64,
+    /// Bytes of events in the file.
+    pub event_bytes: f64,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let plan = Plan::parse(arguments)?;
+    for file in [&plan.kernel, &plan.initramfs] {
+        ensure!(file.is_file(), "{} is missing; `cargo xtask guests --linux` makes it", file.display());
+    }
+    let cantus = if plan.with_cantus { Some(plan.cantus()?) } else { None };
+    let version = if plan.with_qemu { Some(qemu::version()?) } else { None };
+    let mut report = Report::new(version, &plan.kernel, plan.works.as_deref());
+    let mut failures = 0;
+    for &cores in &plan.cores {
+        let mut turns = Vec::new();
+        for number in 1..=plan.runs {
+            match plan.turn(cores, cantus.as_deref()) {
+                Ok(turn) => {
+                    eprintln!("{cores} cores, {number} of {}: {}", plan.runs, report::line(&turn));
+                    turns.push(turn);
+                }
+                Err(error) => {
+                    eprintln!("{cores} cores, {number} of {}: {error:#}", plan.runs);
+                    failures += 1;
+                }
+            }
+        }
+        report.add(cores, turns);
+    }
+    println!("{report}");
+    if let Some(path) = &plan.json {
+        std::fs::write(path, report.json()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    ensure!(failures == 0, "{failures} of the rounds failed");
+    Ok(())
+}
+
+impl Plan {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let folder = default_folder();
+        let mut plan = Self {
+            runs: 3,
+            cores: vec![1, 2, 4],
+            kernel: folder.join("kernel"),
+            initramfs: folder.join("initramfs.cpio"),
+            works: None,
+            scale: 1,
+            cantus: None,
+            with_cantus: true,
+            with_qemu: true,
+            json: None,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value =
+                || arguments.next().with_context(|| format!("{argument} wants a value; usage: bench {HELP}"));
+            match argument.as_str() {
+                "-n" => plan.runs = value()?.parse().context("-n wants a number")?,
+                "--cores" => {
+                    let numbers = value()?.split(',').map(str::parse).collect::<Result<_, _>>();
+                    plan.cores = numbers.context("--cores wants numbers with commas between")?;
+                }
+                "--kernel" => plan.kernel = value()?.into(),
+                "--initrd" => plan.initramfs = value()?.into(),
+                "--works" => {
+                    let works = value()?;
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "_,-".contains(c);
+                    ensure!(works.chars().all(plain), "--works wants names with commas between");
+                    plan.works = Some(works.clone());
+                }
+                "--scale" => plan.scale = value()?.parse().context("--scale wants a number")?,
+                "--cantus" => plan.cantus = Some(value()?.into()),
+                "--no-cantus" => plan.with_cantus = false,
+                "--no-qemu" => plan.with_qemu = false,
+                "--json" => plan.json = Some(value()?.into()),
+                other => bail!("`{other}` is no argument; usage: bench {HELP}"),
+            }
+        }
+        ensure!(plan.runs > 0, "-n wants at least 1");
+        ensure!((1..=10).contains(&plan.scale), "--scale wants 1 to 10");
+        ensure!(
+            plan.cores.iter().all(|cores| (1..=CORES_MAX).contains(cores)),
+            "a machine has 1 to 255 cores"
+        );
+        ensure!(plan.with_cantus || plan.with_qemu, "neither Cantus nor QEMU: nothing is measured");
+        Ok(plan)
+    }
+
+    /// The binary to drive: the one that was given, or a release build.
+    fn cantus(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.cantus {
+            ensure!(path.is_file(), "{} is missing", path.display());
+            return Ok(std::fs::canonicalize(path)?);
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .current_dir(repository_root())
+            .args(["build", "--quiet", "--release", "--package", "cantus-cli"])
+            .status()?;
+        ensure!(status.success(), "the release build ended with {status}");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        Ok(repository_root().join(target).join("release/cantus"))
+    }
+
+    /// The machine that all of them are.
+    fn machine(&self, cores: usize) -> Machine {
+        let root = self.initramfs.with_file_name("root.ext4");
+        let words = match &self.works {
+            Some(works) => format!("autorun={works} work_scale={}", self.scale),
+            None => "autorun=off".to_owned(),
+        };
+        Machine {
+            kernel: self.kernel.clone(),
+            initramfs: self.initramfs.clone(),
+            root: (self.works.is_some() && root.is_file()).then_some(root),
+            cores,
+            words,
+        }
+    }
+
+    /// One round: each of them once, one after the other.
+    fn turn(&self, cores: usize, cantus: Option<&Path>) -> Result<Turn> {
+        let machine = self.machine(cores);
+        let mut turn = Turn { qemu: None, free: None, record: None, replay: None, trace: None };
+        if self.with_qemu {
+            let mut command = boot::limited(qemu::PROGRAM);
+            command.args(machine.arguments());
+            turn.qemu = Some(self.boot(&mut command).context("QEMU")?);
+        }
+        if let Some(cantus) = cantus {
+            let folder = tempfile::tempdir().context("no folder for a trace")?;
+            self.turn_of_cantus(&machine, cantus, &folder, &mut turn)?;
+        }
+        Ok(turn)
+    }
+
+    fn turn_of_cantus(
+        &self,
+        machine: &Machine,
+        cantus: &Path,
+        folder: &TempDir,
+        turn: &mut Turn,
+    ) -> Result<()> {
+        let trace = folder.path().join("linux.cantus");
+        let mut run = boot::limited(cantus);
+        run.arg("run").args(flags(machine));
+        turn.free = Some(self.boot(&mut run).context("cantus run")?);
+        let mut record = boot::limited(cantus);
+        record.arg("record").arg("-o").arg(&trace).args(flags(machine));
+        turn.record = Some(self.boot(&mut record).context("cantus record")?);
+        turn.trace = Some(size(cantus, &trace)?);
+        let mut replay = boot::limited(cantus);
+        replay.arg("replay").arg(&trace);
+        turn.replay = Some(self.boot(&mut replay).context("cantus replay")?);
+        Ok(())
+    }
+
+    fn boot(&self, command: &mut Command) -> Result<Boot> {
+        boot::boot(command, self.works.is_some())
+    }
+}
+
+/// The flags of `cantus` for a machine.
+fn flags(machine: &Machine) -> Vec<std::ffi::OsString> {
+    let mut flags: Vec<std::ffi::OsString> = vec!["--kernel".into(), machine.kernel.clone().into()];
+    flags.extend(["--initrd".into(), machine.initramfs.clone().into()]);
+    flags.extend(["--append".into(), machine.append().into()]);
+    flags.extend(["--smp".into(), machine.cores.to_string().into(), "-m".into(), "1G".into()]);
+    if let Some(root) = &machine.root {
+        flags.extend(["--drive".into(), root.clone().into()]);
+    }
+    flags
+}
+
+/// What `cantus info` says of a trace.
+fn size(cantus: &Path, trace: &Path) -> Result<TraceSize> {
+    let output = Command::new(cantus).args(["info", "--json"]).arg(trace).output()?;
+    ensure!(output.status.success(), "cantus info: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    let facts: Value = serde_json::from_slice(&output.stdout).context("cantus info printed no JSON")?;
+    let number =
+        |name: &str| facts[name].as_f64().with_context(|| format!("cantus info says nothing of {name}"));
+    let steps = number("steps")?;
+    Ok(TraceSize { steps, event_bytes: number("event_bytes_per_million_steps")? * steps / 1e6 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Plan> {
+        Plan::parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_choose_what_is_measured() {
+        let plan = parse("-n 5 --cores 1,16 --kernel k --works pigz,sqlite --scale 4 --no-qemu").unwrap();
+        assert_eq!(
+            (plan.runs, plan.cores.as_slice(), plan.kernel.as_path()),
+            (5, [1, 16].as_slice(), Path::new("k"))
+        );
+        assert_eq!(plan.machine(2).append(), "console=ttyS0 autorun=pigz,sqlite work_scale=4");
+        assert_eq!(parse("").unwrap().machine(2).append(), "console=ttyS0 autorun=off");
+        for wrong in
+            ["-n 0", "--cores 0", "--cores 1,x", "--works a;b", "--scale 11", "pigz", "--no-qemu --no-cantus"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn cantus_gets_the_machine_that_qemu_gets() {
+        let machine = parse("--kernel k --initrd i").unwrap().machine(3);
+        let flags = flags(&machine);
+        let flags: Vec<&str> = flags.iter().filter_map(|flag| flag.to_str()).collect();
+        assert_eq!(
+            flags,
+            [
+                "--kernel",
+                "k",
+                "--initrd",
+                "i",
+                "--append",
+                "console=ttyS0 autorun=off",
+                "--smp",
+                "3",
+                "-m",
+                "1G"
+            ]
+        );
+    }
+}

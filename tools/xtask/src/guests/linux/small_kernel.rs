@@ -1,0 +1,185 @@
+//! The small kernel: Debian's source, configured by `tests/guests/linux/kernel-256.config` for up to 256 harts, with every
+//! driver built in, and with symbols and source lines in its ELF file. A module with bugs is built against it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::apt::Fetched;
+use super::kernel::is_image;
+use super::piece::{self, Ingredients};
+use super::{host, sources_folder};
+
+const CONFIGURATION: &str = "kernel-256.config";
+const MODULE: &str = "module";
+
+/// The kernel with what belongs to it.
+pub struct SmallKernel {
+    folder: PathBuf,
+}
+
+impl SmallKernel {
+    /// Builds it from the package of its source into a folder, which takes minutes.
+    pub fn make(work: &Path, out: &Path, package: &Fetched) -> Result<Self> {
+        let sources = sources_folder();
+        let folder = out.join("kernel-256");
+        let mut from = Ingredients::of_recipe(include_str!("small_kernel.rs"));
+        from.add("package", package.package.to_string());
+        from.add(CONFIGURATION, fs::read(sources.join(CONFIGURATION))?);
+        from.add("compiler", host::output(host::command("riscv64-linux-gnu-gcc").arg("--version"))?);
+        if sources.join(MODULE).is_dir() {
+            from.add_folder(&sources.join(MODULE))?;
+        }
+        piece::make(&folder, &from, |folder| {
+            eprintln!("building the small kernel: this takes minutes");
+            build(work, package, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// The one that is in a folder already, if there is one.
+    pub fn find(out: &Path) -> Option<Self> {
+        let folder = out.join("kernel-256");
+        folder.join("Image").is_file().then_some(Self { folder })
+    }
+
+    /// The image to boot; beside it lies `vmlinux`, for symbols and source lines.
+    pub fn image(&self) -> PathBuf {
+        self.folder.join("Image")
+    }
+
+    /// What `uname -r` says on it.
+    pub fn release(&self) -> Result<String> {
+        let text = fs::read_to_string(self.folder.join("release"))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// The module with bugs.
+    pub fn module(&self) -> Option<PathBuf> {
+        let path = self.folder.join("racy.ko");
+        path.is_file().then_some(path)
+    }
+}
+
+fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
+    let tree = source_tree(work, package)?;
+    let sources = sources_folder();
+    fs::create_dir_all(folder)?;
+    host::output(make(&tree).args(["-s", "tinyconfig"]))?;
+    // The script takes what the first file has, and the second one's word where they differ.
+    let mut merge = Command::new("scripts/kconfig/merge_config.sh");
+    host::output(
+        kernel_environment(&mut merge)
+            .current_dir(&tree)
+            .args(["-m", "-O", ".", ".config"])
+            .arg(sources.join(CONFIGURATION)),
+    )?;
+    host::output(make(&tree).args(["-s", "olddefconfig"]))?;
+    require_options(
+        &fs::read_to_string(sources.join(CONFIGURATION))?,
+        &fs::read_to_string(tree.join(".config"))?,
+    )?;
+    host::output(make(&tree).args(["-s", "Image", "modules"]))?;
+    let image = fs::read(tree.join("arch/riscv/boot/Image"))?;
+    ensure!(is_image(&image), "what was built is no RISC-V image");
+    fs::write(folder.join("Image"), image)?;
+    fs::copy(tree.join("vmlinux"), folder.join("vmlinux"))?;
+    fs::copy(tree.join("include/config/kernel.release"), folder.join("release"))?;
+    build_module(work, &tree, &sources.join(MODULE), folder)
+}
+
+/// Builds the module outside of the repository, because the kernel's `make` writes beside the sources.
+fn build_module(work: &Path, tree: &Path, source: &Path, folder: &Path) -> Result<()> {
+    if !source.is_dir() {
+        return Ok(());
+    }
+    let copy = work.join(MODULE);
+    piece::remove(&copy)?;
+    fs::create_dir(&copy)?;
+    for (name, path) in piece::files_below(source)? {
+        fs::copy(path, copy.join(name))?;
+    }
+    host::output(make(tree).arg("-s").arg(format!("M={}", copy.display())).arg("modules"))?;
+    let module = folder.join("racy.ko");
+    host::output(
+        host::command("riscv64-linux-gnu-strip")
+            .arg("--strip-debug")
+            .arg("-o")
+            .arg(&module)
+            .arg(copy.join("racy.ko")),
+    )?;
+    fs::copy(copy.join("racy.ko"), folder.join("racy.debug.ko"))?;
+    Ok(())
+}
+
+/// The source, unpacked once for a version.
+fn source_tree(work: &Path, package: &Fetched) -> Result<PathBuf> {
+    let mut from = Ingredients::default();
+    from.add("package", package.package.to_string());
+    let folder = work.join("linux-source");
+    piece::make(&folder, &from, |folder| {
+        let unpacked = tempfile::tempdir_in(work)?;
+        host::unpack(&package.path, unpacked.path())?;
+        let archive = format!("usr/src/{}.tar.xz", package.package.name);
+        fs::create_dir(folder)?;
+        let archive = unpacked.path().join(archive);
+        host::output(
+            host::command("tar").arg("-xJf").arg(archive).arg("-C").arg(folder).arg("--strip-components=1"),
+        )
+        .context("the kernel's source")?;
+        Ok(())
+    })?;
+    Ok(folder)
+}
+
+fn make(tree: &Path) -> Command {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut make = host::command("make");
+    kernel_environment(&mut make).current_dir(tree).arg(format!("-j{jobs}"));
+    make
+}
+
+/// What the build takes from its surroundings, always the same, because it stands in the image.
+fn kernel_environment(command: &mut Command) -> &mut Command {
+    command
+        .env("ARCH", "riscv")
+        .env("CROSS_COMPILE", "riscv64-linux-gnu-")
+        .env("KBUILD_BUILD_HOST", "cantus")
+        .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("KBUILD_BUILD_USER", "cantus")
+        .env("KBUILD_BUILD_VERSION", "1")
+        .env_remove("LOCALVERSION")
+}
+
+/// Every option that was asked for must be as it was asked for: the kernel's configuration drops silently what depends on
+/// something that is not there.
+fn require_options(wanted: &str, got: &str) -> Result<()> {
+    let got: Vec<&str> = got.lines().collect();
+    let missing: Vec<&str> = wanted
+        .lines()
+        .filter(|line| line.starts_with("CONFIG_"))
+        .filter(|line| match line.split_once('=') {
+            Some((option, "n")) => got.iter().any(|got| got.starts_with(&format!("{option}="))),
+            _ => !got.contains(line),
+        })
+        .collect();
+    ensure!(missing.is_empty(), "the kernel's configuration did not take {}", missing.join(", "));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_were_dropped_are_found() {
+        let wanted = "# Comment\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=256\n";
+        require_options(wanted, "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=256\n").unwrap();
+        require_options(wanted, "CONFIG_A=y\nCONFIG_C=256\n").unwrap();
+        for got in ["CONFIG_C=256\n", "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=256\n", "CONFIG_A=y\nCONFIG_C=25\n"] {
+            assert!(require_options(wanted, got).is_err(), "{got}");
+        }
+    }
+}
