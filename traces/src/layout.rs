@@ -65,8 +65,6 @@ pub struct Damage {
 /// What a trace holds of one core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreExtent {
-    /// Where they begin: 0, but in a trace that begins with a checkpoint.
-    pub begin: Position,
     /// All events before this position are known, and no others. In a complete trace it is the one after the core's last.
     pub reached: Position,
     /// How many chunks of events there are.
@@ -331,7 +329,7 @@ fn end_walk(
 /// Sorts the chunks by core, each core's up to the first that is damaged or does not continue the one before.
 fn by_core(source: &Source, found: Found, count: usize) -> Layout {
     let Found { chunks, mut damages, footer, lost, end } = found;
-    let extent = CoreExtent { begin: Position(0), reached: Position(0), chunks: 0, events: 0 };
+    let extent = CoreExtent { reached: Position(0), chunks: 0, events: 0 };
     let mut cores = vec![CoreLayout { extent, chunks: Vec::new(), stop: None }; count];
     for (chunk, number) in chunks.iter().zip(0..).filter(|(chunk, _)| chunk.header.kind == ChunkKind::Events)
     {

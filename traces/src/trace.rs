@@ -107,11 +107,6 @@ impl Trace {
         (0..self.0.header.configuration.cores).map(|core| CoreId(core as u8))
     }
 
-    /// Where a core's events begin: 0, but in a trace that begins with a checkpoint.
-    pub fn begin(&self, core: CoreId) -> Position {
-        self.extent(core).map_or(Position(0), |extent| extent.begin)
-    }
-
     /// What the trace holds of a core. A core that the machine does not have gives `None`.
     pub fn extent(&self, core: CoreId) -> Option<CoreExtent> {
         self.0.layout.cores.get(core.index()).map(|core| core.extent)

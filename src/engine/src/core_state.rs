@@ -78,7 +78,12 @@ mod tests {
         let (mut hart, mut tlb) = (Hart::new(3), Tlb::new(&ram));
         (hart.pc, hart.x[5]) = (0x8000_0124, 77);
         let page = Gpa(0x8000_2000);
-        tlb.fill(9, 1, Gva(0x5000), Translation { page, rights: Rights(7), shift: 12, uniform: true });
+        tlb.fill(
+            9,
+            1,
+            Gva(0x5000),
+            Translation { page, rights: Rights(7), shift: 12, uniform: true, global: true },
+        );
         let core =
             Core { id: 3, hart, tlb, position: 10, code_epoch: 4, reservation_lost: false, ram: ram.clone() };
         let bytes = |core: &Core| {

@@ -251,3 +251,22 @@ impl Drop for Ram {
         unsafe { libc::munmap(self.host.cast(), self.bytes as usize) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_were_written_again_have_changed_again() {
+        let ram = Ram::new(Gpa(0x8000_0000), 200 * PAGE_SIZE, Vec::new()).expect("memory");
+        ram.store(Gpa(0x8000_0000), Width::Byte, 1);
+        ram.write(Gpa(0x8000_0000 + 130 * PAGE_SIZE - 1), &[1, 2]);
+        assert_eq!(ram.take_changed(), [0, 129, 130].map(PageIndex));
+        assert_eq!(ram.take_changed(), []);
+        ram.note_write(PageIndex(129));
+        ram.note_write(PageIndex(64));
+        assert_eq!(ram.take_changed(), [64, 129].map(PageIndex));
+        let written: Vec<_> = ram.written_pages().collect();
+        assert_eq!(written, [0, 64, 129, 130].map(PageIndex));
+    }
+}

@@ -33,8 +33,15 @@ impl fmt::Display for Moment {
     }
 }
 
-/// So many steps a core is walked at a time.
-const STRIDE: u64 = 1_000;
+/// So many steps a core is walked at a time, at least.
+const STRIDE_MIN: u64 = 1_000;
+/// A run is walked in about so many strides of each core at most, however long the trace says that it is.
+const STRIDES_MAX: u64 = 1 << 20;
+
+/// Steps of all cores together. A trace may say anything of their positions.
+pub(crate) fn total(positions: impl IntoIterator<Item = u64>) -> u64 {
+    positions.into_iter().fold(0, u64::saturating_add)
+}
 
 /// Where each core stands at a moment, by number.
 ///
@@ -43,7 +50,7 @@ const STRIDE: u64 = 1_000;
 pub(crate) fn locate(trace: &Trace, moment: Moment) -> Result<Vec<u64>, Error> {
     let none = |why: String| Error::NoSuchMoment { path: trace.path().to_owned(), moment, why };
     let ends: Vec<u64> = trace.horizon()?.iter().map(|end| end.0).collect();
-    let total: u64 = ends.iter().sum();
+    let total = total(ends.iter().copied());
     let cuts = trace.machine_digests()?;
     let target = match moment {
         Moment::Cut(number) => {
@@ -99,14 +106,14 @@ impl Target {
         match self {
             Self::Position(target, position) if target.index() == core => position - positions[core],
             Self::Position(..) => u64::MAX,
-            Self::Steps(steps) => steps - positions.iter().sum::<u64>(),
+            Self::Steps(steps) => steps.saturating_sub(total(positions.iter().copied())),
         }
     }
 
     fn is_met(self, positions: &[u64]) -> bool {
         match self {
             Self::Position(core, position) => positions[core.index()] == position,
-            Self::Steps(steps) => positions.iter().sum::<u64>() == steps,
+            Self::Steps(steps) => total(positions.iter().copied()) == steps,
         }
     }
 
@@ -114,7 +121,7 @@ impl Target {
     fn is_before(self, positions: &[u64]) -> bool {
         match self {
             Self::Position(core, position) => positions[core.index()] > position,
-            Self::Steps(steps) => positions.iter().sum::<u64>() > steps,
+            Self::Steps(steps) => total(positions.iter().copied()) > steps,
         }
     }
 }
@@ -123,6 +130,7 @@ impl Target {
 struct Walk {
     positions: Vec<u64>,
     ends: Vec<u64>,
+    stride: u64,
     tracks: Vec<Track>,
 }
 
@@ -141,11 +149,10 @@ impl Track {
 }
 
 impl Walk {
-    /// Begins at a cut, or where the trace does.
+    /// Begins at a cut, or with the run.
     fn new(trace: &Trace, cut: Option<(Vec<u64>, u32)>, ends: Vec<u64>) -> Result<Self, Error> {
-        let begin = || trace.cores().map(|core| trace.begin(core).0).collect();
-        let (positions, number) =
-            cut.map_or_else(|| (begin(), None), |(positions, cut)| (positions, Some(cut)));
+        let begin = || (vec![0; ends.len()], None);
+        let (positions, number) = cut.map_or_else(begin, |(positions, cut)| (positions, Some(cut)));
         let mut tracks = Vec::new();
         for (core, position) in trace.cores().zip(&positions) {
             let mut events = trace.stream_from(core, Position(*position));
@@ -156,7 +163,8 @@ impl Walk {
             track.advance()?;
             tracks.push(track);
         }
-        Ok(Self { positions, ends, tracks })
+        let stride = STRIDE_MIN.max(ends.iter().max().copied().unwrap_or(0) / STRIDES_MAX);
+        Ok(Self { positions, ends, stride, tracks })
     }
 
     /// Walks until the target is met; false where it cannot be.
@@ -175,7 +183,8 @@ impl Walk {
 
     /// One core's turn. Whether it came further.
     fn stride(&mut self, core: usize, target: Target) -> Result<bool, Error> {
-        let room = target.room(&self.positions, core).min(STRIDE).min(self.ends[core] - self.positions[core]);
+        let room =
+            target.room(&self.positions, core).min(self.stride).min(self.ends[core] - self.positions[core]);
         let (begun, end) = (self.positions[core], self.positions[core] + room);
         let track = &mut self.tracks[core];
         let mut consumed = false;

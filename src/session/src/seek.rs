@@ -1,7 +1,7 @@
 //! Begins a replay at a checkpoint, and ends it at a moment.
 
 use crate::machine::Setup;
-use crate::moment::{Moment, is_within, locate, skip_cut};
+use crate::moment::{Moment, is_within, locate, skip_cut, total};
 use crate::replay::Opened;
 use crate::{Error, ReplayOptions};
 use cantus_interp::Core;
@@ -30,7 +30,7 @@ pub struct Stand {
 impl Stand {
     /// Steps of all cores together.
     pub fn steps(&self) -> u64 {
-        self.positions.iter().map(|position| position.0).sum()
+        total(self.positions.iter().map(|position| position.0))
     }
 }
 
@@ -53,7 +53,7 @@ impl Opened {
         }
         let from = match from {
             Some(positions) => self.nearest(&positions)?,
-            None => self.first()?,
+            None => None,
         };
         let stand = |positions: Vec<u64>| Stand {
             cut: match options.to {
@@ -83,18 +83,6 @@ impl Opened {
         let is_before =
             |stand: &Stand| stand.positions.iter().zip(positions).all(|(before, at)| before.0 <= *at);
         Ok(self.checkpoints()?.into_iter().rfind(is_before))
-    }
-
-    /// The checkpoint that the trace begins with, if it does not begin with the run.
-    pub(crate) fn first(&self) -> Result<Option<Stand>, Error> {
-        let begin: Vec<Position> = self.trace.cores().map(|core| self.trace.begin(core)).collect();
-        if begin.iter().all(|position| position.0 == 0) {
-            return Ok(None);
-        }
-        let found = self.checkpoints()?.into_iter().find(|stand| stand.positions == begin);
-        found
-            .map(Some)
-            .ok_or_else(|| self.bad_checkpoint(0, "the trace begins in the middle, without one".into()))
     }
 
     fn bad_checkpoint(&self, cut: u32, what: String) -> Error {
