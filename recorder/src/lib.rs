@@ -3,9 +3,12 @@
 //! A recorder lets the live outside through and writes down what the run depended on. It is the only boundary under
 //! which cores need grants. Its mirror image is the replayer, file by file.
 
+mod checkpoint;
 mod input;
 mod order;
 mod state;
+
+pub use checkpoint::DeviceState;
 
 use cantus_engine::{Boundary, Next};
 use cantus_interp::{Blocked, Core, Extent};
@@ -19,6 +22,7 @@ pub struct Recorder {
     ownership: Ownership,
     digest_interval: u64,
     cuts: state::Cuts,
+    checkpoints: checkpoint::Checkpoints,
 }
 
 /// What a recorder is to note, and where.
@@ -31,10 +35,14 @@ pub struct Plan {
     pub digest_interval: u64,
     /// Every how many steps of all cores together a cut is made, with the digest of memory; 0 means at the end only.
     pub cut_interval: u64,
+    /// Every how many steps of all cores together a cut has a checkpoint, at least; 0 means never.
+    pub checkpoint_interval: u64,
     /// The trace.
     pub writer: Arc<TraceWriter>,
     /// The digest of the machine's memory, while no core runs.
     pub memory: MemoryDigest,
+    /// The state of the machine's devices, while no core runs.
+    pub devices: DeviceState,
 }
 
 /// Takes the digest of the machine's memory.
@@ -62,7 +70,16 @@ impl Recorder {
     /// A recorder, and a lane for each of the cores that write to `streams`.
     pub fn new(plan: Plan, streams: Vec<CoreStream>) -> (Self, Vec<Lane>) {
         let cores = streams.len();
-        let Plan { pages, safepoints, digest_interval, cut_interval, writer, memory } = plan;
+        let Plan {
+            pages,
+            safepoints,
+            digest_interval,
+            cut_interval,
+            checkpoint_interval,
+            writer,
+            memory,
+            devices,
+        } = plan;
         let lanes = streams
             .into_iter()
             .map(|stream| Lane {
@@ -74,7 +91,9 @@ impl Recorder {
             })
             .collect();
         let ownership = Ownership::new(pages, cores, safepoints);
-        (Self { ownership, digest_interval, cuts: state::Cuts::new(cut_interval, writer, memory) }, lanes)
+        let cuts = state::Cuts::new(cut_interval, checkpoint_interval, writer, memory);
+        let checkpoints = checkpoint::Checkpoints::new(checkpoint_interval, devices);
+        (Self { ownership, digest_interval, cuts, checkpoints }, lanes)
     }
 }
 

@@ -31,13 +31,20 @@ pub(crate) struct Cuts {
     steps: AtomicU64,
     /// Cuts asked for so far.
     asked: AtomicU32,
-    writer: Arc<TraceWriter>,
+    pub(crate) writer: Arc<TraceWriter>,
     memory: MemoryDigest,
 }
 
 impl Cuts {
-    pub(crate) fn new(interval: u64, writer: Arc<TraceWriter>, memory: MemoryDigest) -> Self {
-        let interval = if interval == 0 { u64::MAX } else { interval };
+    /// Cuts come as often as either of the two intervals says.
+    pub(crate) fn new(
+        interval: u64,
+        checkpoint_interval: u64,
+        writer: Arc<TraceWriter>,
+        memory: MemoryDigest,
+    ) -> Self {
+        let often = |interval: u64| if interval == 0 { u64::MAX } else { interval };
+        let interval = often(interval).min(often(checkpoint_interval));
         Self { interval, steps: AtomicU64::new(0), asked: AtomicU32::new(0), writer, memory }
     }
 }
@@ -103,7 +110,9 @@ impl Recorder {
     pub(crate) fn note_cut(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
         let Some((_, lane)) = cores.first() else { return };
         let cut = lane.state.cuts - 1;
-        let positions = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        let positions: Vec<_> = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        let steps = positions.iter().map(|position| position.0).sum();
         self.cuts.writer.machine_digest(&MachineDigest { cut, positions, memory: (self.cuts.memory)() });
+        self.checkpoint_when_due(cores, cut, steps);
     }
 }

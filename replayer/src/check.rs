@@ -3,7 +3,7 @@
 //! A core that diverges goes on as far as its events carry it, and so do the others: only then can be told which core
 //! was the first to leave the trace, and which were led astray by it.
 
-use crate::{Cause, Divergence, Lane, Replayer, Report};
+use crate::{Cause, Divergence, Lane, Replayer, Report, Until};
 use cantus_interp::Core;
 use cantus_traces::{Event, Position};
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,6 +47,7 @@ impl Lane {
         while !self.is_altered {
             match &self.next {
                 None => return false,
+                Some((_, Event::Cut { number })) if self.until == Until::Cut(*number) => return false,
                 Some((position, Event::Digest { history, .. })) => {
                     let (position, expected, came) = (*position, *history, self.history.digest());
                     if expected == came {
@@ -82,6 +83,7 @@ pub fn first_divergence(reports: &[Report]) -> Option<&Divergence> {
             | Cause::NotRecorded { .. }
             | Cause::NotAsked { .. }
             | Cause::Memory { .. }
+            | Cause::Checkpoint { .. }
             | Cause::End { .. } => false,
         };
         (!report.is_altered, waited, divergence.position, divergence.core)

@@ -46,6 +46,15 @@ pub enum Cause {
         /// The number of the cut, or none at the end.
         cut: Option<u32>,
     },
+    /// The core is not in the state that the trace's checkpoint has.
+    Checkpoint {
+        /// The checkpoint's cut.
+        cut: u32,
+        /// The digest of the core's state in the trace.
+        expected: Digest,
+        /// The same in the replay.
+        came: Digest,
+    },
     /// The core ended in another state than the trace's footer says.
     End {
         /// Position and digest in the footer.
@@ -98,6 +107,12 @@ impl fmt::Display for Cause {
             }
             Cause::Memory { cut: None } => {
                 write!(f, "the digest of memory and devices at the end, which no core's digest explains")
+            }
+            Cause::Checkpoint { cut, expected, came } => {
+                write!(
+                    f,
+                    "the core's state in the checkpoint of cut {cut}: expected digest {expected}, came {came}"
+                )
             }
             Cause::End { expected, came } => write!(
                 f,

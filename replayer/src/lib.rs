@@ -5,12 +5,14 @@
 //! the check beside it. A difference between run and trace is a [`Divergence`], a value.
 
 mod check;
+mod checkpoint;
 mod divergence;
 mod input;
 mod order;
 mod state;
 
 pub use check::first_divergence;
+pub use checkpoint::{Checkpoints, restore};
 pub use divergence::{Cause, Divergence};
 
 use cantus_engine::{Boundary, Next};
@@ -34,6 +36,7 @@ pub struct Replayer {
     /// What the trace says of memory at its cuts.
     recorded_cuts: Vec<MachineDigest>,
     memory: MemoryDigest,
+    checkpoints: Checkpoints,
     /// Cuts at which memory was not what it was.
     differing_cuts: Mutex<Vec<u32>>,
 }
@@ -43,12 +46,37 @@ pub type MemoryDigest = Box<dyn Fn() -> ContentDigest + Send + Sync>;
 
 /// The part of a trace that one core replays.
 pub struct Part {
-    /// The core's events.
+    /// The position where the core begins.
+    pub begin: Position,
+    /// What it had consumed before.
+    pub history: History,
+    /// The core's events from there on.
     pub events: EventStream,
-    /// The position up to which they are known.
+    /// The position up to which they are known, or up to which the core is to be replayed.
     pub end: Position,
-    /// Whether the recorded core stopped there, rather than the trace.
+    /// Where the part ends.
+    pub until: Until,
+    /// Whether the recorded core stopped at the end, rather than the trace.
     pub is_whole: bool,
+}
+
+/// Where a core's part ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Until {
+    /// Where its events do; those at the end are consumed, too.
+    TraceEnds,
+    /// At the end's position, before the events there.
+    Position,
+    /// Behind the cut with this number.
+    Cut(u32),
+}
+
+/// What a trace says of the whole machine.
+pub struct Recorded {
+    /// Digests of memory and devices at cuts.
+    pub cuts: Vec<MachineDigest>,
+    /// The checkpoints.
+    pub checkpoints: Checkpoints,
 }
 
 /// What the replayer keeps for one core.
@@ -58,6 +86,7 @@ pub struct Lane {
     /// The next event, taken out of the stream.
     next: Option<(Position, Event)>,
     end: u64,
+    until: Until,
     is_whole: bool,
     history: History,
     /// The last position at which everything agreed.
@@ -89,30 +118,29 @@ pub struct Report {
 
 impl Replayer {
     /// A replayer of these parts, one for each core.
-    pub fn new(
-        parts: Vec<Part>,
-        recorded_cuts: Vec<MachineDigest>,
-        memory: MemoryDigest,
-    ) -> (Self, Vec<Lane>) {
+    pub fn new(parts: Vec<Part>, recorded: Recorded, memory: MemoryDigest) -> (Self, Vec<Lane>) {
+        let begun = |part: &Part| CachePadded::new(AtomicU64::new(part.begin.0));
         let replayer = Self {
-            published: parts.iter().map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
+            published: parts.iter().map(begun).collect(),
             over: parts.iter().map(|_| AtomicBool::new(false)).collect(),
             diverged: AtomicBool::new(false),
-            recorded_cuts,
+            recorded_cuts: recorded.cuts,
             memory,
+            checkpoints: recorded.checkpoints,
             differing_cuts: Mutex::default(),
         };
         let lanes = parts
             .into_iter()
             .enumerate()
-            .map(|(id, Part { events, end, is_whole })| Lane {
+            .map(|(id, Part { begin, history, events, end, until, is_whole })| Lane {
                 id: CoreId(id as u8),
                 events,
                 next: None,
                 end: end.0,
+                until,
                 is_whole,
-                history: History::new(),
-                agreed: 0,
+                history,
+                agreed: begin.0,
                 waits_for: None,
                 cut: None,
                 divergence: None,
@@ -150,10 +178,23 @@ impl Lane {
         Some((position, event))
     }
 
+    /// Whether the part ends here, though the trace may go on.
+    fn is_at_its_end(&self, core: &Core) -> bool {
+        match self.until {
+            Until::TraceEnds => false,
+            Until::Position => core.position >= self.end,
+            Until::Cut(number) => self.cut == Some(number),
+        }
+    }
+
     /// How the replay of this core went; `core` is as it ended. `left` says whether some core has left the trace: then the
     /// events that this one has not come to are looked at, too, since what led the other astray may be among them.
     pub fn report(mut self, core: &Core, left: bool) -> Report {
-        let is_complete = self.is_whole && core.position == self.end && self.next.is_none();
+        let is_complete = match self.until {
+            Until::TraceEnds => self.is_whole && core.position == self.end && self.next.is_none(),
+            Until::Position => core.position == self.end,
+            Until::Cut(number) => self.cut == Some(number),
+        };
         let is_altered = left && self.find_altered(core);
         Report {
             divergence: self.divergence,
@@ -173,6 +214,9 @@ impl Boundary for Replayer {
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
         if let Some(divergence) = &mut lane.divergence {
             divergence.pc.get_or_insert(core.hart.pc);
+        }
+        if lane.is_at_its_end(core) {
+            return self.end(lane, core);
         }
         loop {
             let Some((position, event)) = &lane.next else {

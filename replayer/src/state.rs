@@ -36,6 +36,7 @@ impl Replayer {
             self.diverged.store(true, Relaxed);
             self.differing_cuts.lock().push(number);
         }
+        self.check_checkpoint(cores, number);
     }
 
     /// The cuts at which memory was not what it was when the trace was recorded.

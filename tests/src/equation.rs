@@ -3,9 +3,10 @@
 use crate::generator::{Program, Size};
 use crate::random::Random;
 use cantus::{
-    Captured, ClockPolicy, Guest, Input, Options, Outcome, Output, Policy, ReplayOptions, Verdict, record,
-    replay,
+    Captured, ClockPolicy, Guest, Input, Moment, Options, Outcome, Output, Policy, Recorded, ReplayOptions,
+    Verdict, record, replay, verify_stretches,
 };
+use cantus_traces::Trace;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub struct Schedule {
     pub cut_interval: u64,
     /// Bytes that come in at the console.
     pub input: Vec<u8>,
+    /// Every how many steps of all cores the trace gets a checkpoint; 0: never.
+    pub checkpoint_interval: u64,
 }
 
 impl Schedule {
@@ -51,6 +54,7 @@ impl Schedule {
             digest_interval: *random.pick(&[100, 1_000, 1_000, 10_000]),
             cut_interval: *random.pick(&[0, 0, 0, 300, 5_000]),
             input: (0..random.below(8)).map(|_| random.bits() as u8).collect(),
+            checkpoint_interval: *random.pick(&[0, 0, 0, 2_000, 20_000]),
         }
     }
 }
@@ -88,6 +92,7 @@ pub fn guest(program: &Program, schedule: &Schedule) -> (Guest, Options) {
         steps_max: Some(STEPS_MAX),
         digest_interval: schedule.digest_interval,
         cut_interval: schedule.cut_interval,
+        checkpoint_interval: schedule.checkpoint_interval,
         input: if program.external { Input::Bytes(schedule.input.clone()) } else { Input::Nothing },
         ..Options::default()
     };
@@ -123,8 +128,58 @@ pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Che
     if recorded_output.bytes() != replayed_output.bytes() {
         return Err(failure("ORD-8: the replay prints something else".into()));
     }
+    check_parts(&recorded, &recorded_output.bytes(), schedule, trace).map_err(failure)?;
     std::fs::remove_file(trace).map_err(|error| failure(format!("removing the trace: {error}")))?;
     Ok(Checked { steps: recorded.steps.iter().sum(), events: recorded.totals.events })
+}
+
+/// So many checkpoints of a trace are begun at, about.
+const PARTS_MAX: usize = 3;
+
+/// Replays the trace from checkpoints to the end, and the beginning to some moment.
+fn check_parts(recorded: &Recorded, output: &[u8], schedule: &Schedule, trace: &Path) -> Result<(), String> {
+    let checkpoints = Trace::open(trace).map_err(|error| error.to_string())?.checkpoints();
+    // Replays from many of them would say little more.
+    let stride = checkpoints.len() / PARTS_MAX + 1;
+    for cut in checkpoints.into_iter().step_by(stride) {
+        let told = Captured::default();
+        let options = ReplayOptions {
+            workers: schedule.replay_workers,
+            output: Output::Captured(told.clone()),
+            from: Some(Moment::Cut(cut)),
+            ..ReplayOptions::default()
+        };
+        let replayed =
+            replay(trace, &options).map_err(|error| format!("replaying from cut {cut}: {error}"))?;
+        let begun = replayed.span.from.as_ref().and_then(|stand| stand.cut);
+        if (&replayed.verdict, begun) != (&Verdict::Identical, Some(cut)) {
+            return Err(format!("from cut {cut}, it began at {begun:?} and was {:?}", replayed.verdict));
+        }
+        if replayed.steps != recorded.steps || !output.ends_with(&told.bytes()) {
+            return Err(format!("from cut {cut}, it ends at {:?} or prints otherwise", replayed.steps));
+        }
+    }
+    if schedule.checkpoint_interval != 0 {
+        let options = ReplayOptions { workers: 1, ..ReplayOptions::default() };
+        let verified =
+            verify_stretches(trace, &options, 2).map_err(|error| format!("in stretches: {error}"))?;
+        if verified.replayed.verdict != Verdict::Identical || verified.replayed.steps != recorded.steps {
+            return Err(format!(
+                "in {} stretches, it was {:?}",
+                verified.stretches, verified.replayed.verdict
+            ));
+        }
+    }
+    let moment = Moment::Percent((schedule.seed % 101) as u8);
+    let options =
+        ReplayOptions { workers: schedule.replay_workers, to: Some(moment), ..ReplayOptions::default() };
+    let replayed = replay(trace, &options).map_err(|error| format!("replaying to {moment}: {error}"))?;
+    let to =
+        replayed.span.to.as_ref().map(|stand| stand.positions.iter().map(|position| position.0).collect());
+    if (&replayed.verdict, Some(replayed.steps)) != (&Verdict::Identical, to) {
+        return Err(format!("to {moment}, it was {:?}", replayed.verdict));
+    }
+    Ok(())
 }
 
 /// Checks the program and the schedule of one seed; the trace of a failure stays in `folder`. If so asked, a failing

@@ -1,7 +1,7 @@
 //! A recorder that is killed, a disk that is full, a file that was cut off or damaged: what is left of the trace opens,
 //! is replayed to its last whole chunk without a difference, and says what is missing (REP-3).
 
-use cantus::{Error, Guest, Options, Policy, ReplayOptions, Verdict, record, replay};
+use cantus::{Error, Guest, Moment, Options, Policy, ReplayOptions, Verdict, record, replay};
 use cantus_isa::Width;
 use cantus_isa::riscv::Opcode::{AmoaddD, Lw};
 use cantus_tests::generator::{Counter, Paging, Place, Program, Statement};
@@ -44,6 +44,7 @@ fn options() -> Options {
         workers: 2,
         policy: Policy::Random { slice_max: 60 },
         digest_interval: 1_000,
+        checkpoint_interval: 60_000,
         ..Options::default()
     }
 }
@@ -75,6 +76,14 @@ fn replayed_so_far(trace: &Path, says: &[&str]) -> u64 {
     replayed.steps.iter().sum()
 }
 
+/// Replays the end of what is left of a trace. Counts 1 if there was a checkpoint to begin at.
+fn replayed_from_last_checkpoint(trace: &Path) -> usize {
+    let options = ReplayOptions { from: Some(Moment::Percent(100)), ..ReplayOptions::default() };
+    let replayed = replay(trace, &options).expect("REP-3: it opens");
+    assert!(matches!(replayed.verdict, Verdict::IdenticalSoFar(_)), "REP-3: {:?}", replayed.verdict);
+    usize::from(replayed.span.from.is_some())
+}
+
 #[test]
 fn rep_3_a_recorder_that_is_killed_leaves_a_trace() {
     const NAME: &str = "rep_3_a_recorder_that_is_killed_leaves_a_trace";
@@ -86,7 +95,7 @@ fn rep_3_a_recorder_that_is_killed_leaves_a_trace() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Random::new(3);
-    let mut most = 0;
+    let (mut most, mut begun) = (0, 0);
     for turn in 0..8 {
         let path = folder.path().join(format!("{turn}.cantus"));
         let mut child = recorder(NAME, &path, "").spawn().expect("the recorder starts");
@@ -105,11 +114,13 @@ fn rep_3_a_recorder_that_is_killed_leaves_a_trace() {
             Ok(trace) => {
                 assert!(matches!(trace.completeness(), Completeness::Killed { .. }), "{trace:?}");
                 most = most.max(replayed_so_far(&path, &["the recorder ended before"]));
+                begun += replayed_from_last_checkpoint(&path);
             }
             Err(error) => assert!(enough < 10_000, "REP-3: {error} after {enough} bytes"),
         }
     }
     assert!(most > 100_000, "REP-3: {most} steps of the longest trace are left");
+    assert!(begun > 2, "REP-3: {begun} of the traces have a checkpoint that a replay can begin at");
 }
 
 #[test]

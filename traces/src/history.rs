@@ -2,17 +2,35 @@
 //!
 //! State alone does not show an order edge that was dropped where nothing happened to go wrong without it. The history
 //! does: record and replay must have consumed the same events at the same positions.
+//!
+//! At a cut, the digest of the history so far takes the place of what was hashed: so a checkpoint can carry a history on.
 
-use crate::{Digest, DigestHasher, Event, Position};
+use crate::{ContentDigest, Digest, DigestHasher, Event, Position};
 
 /// The history of one core up to some position.
 #[derive(Clone, Default)]
-pub struct History(DigestHasher);
+pub struct History {
+    hasher: DigestHasher,
+    /// What took the place of the events up to the last cut.
+    link: ContentDigest,
+}
 
 impl History {
     /// The history of a core that has consumed nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The history of a core that stands at a cut, behind its event, where [`History::link`] was this.
+    pub fn resume(link: ContentDigest) -> Self {
+        let mut hasher = DigestHasher::new();
+        hasher.update(&link.0);
+        Self { hasher, link }
+    }
+
+    /// The digest of the history up to the last cut; zeros before the first.
+    pub fn link(&self) -> ContentDigest {
+        self.link
     }
 
     /// The core consumes an event. Digests are not part of the history.
@@ -32,14 +50,20 @@ impl History {
         for (field, value) in words[1..].chunks_exact_mut(8).zip([position.0, first, second]) {
             field.copy_from_slice(&value.to_le_bytes());
         }
-        self.0.update(&words);
-        if let Event::Input { bytes, .. } | Event::Answer { bytes, .. } = event {
-            self.0.update(bytes);
+        self.hasher.update(&words);
+        match event {
+            Event::Input { bytes, .. } | Event::Answer { bytes, .. } => self.hasher.update(bytes),
+            Event::Cut { .. } => *self = Self::resume(self.hasher.content_digest()),
+            Event::Order { .. }
+            | Event::Lines(_)
+            | Event::Clock(_)
+            | Event::ConditionalFailed
+            | Event::Digest { .. } => {}
         }
     }
 
     /// The digest of the history so far.
     pub fn digest(&self) -> Digest {
-        self.0.digest()
+        self.hasher.digest()
     }
 }

@@ -165,6 +165,10 @@ impl From<cantus::Error> for Failure {
                 Self::new(status::BAD_DATA, message)
             }
             Error::Trace(error) => error.into(),
+            Error::NoSuchMoment { .. } => Self::usage(message),
+            Error::Checkpoint { .. } => Self::new(status::BAD_DATA, message).advise(
+                "verify the trace without -j, and replay it without --from, to do without checkpoints",
+            ),
             Error::Diff(_) | Error::Again { .. } => Self::new(status::BAD_DATA, message),
             Error::ImageMissing { .. } => {
                 Self::new(status::NO_SUCH_FILE, message).advise("give it with --guest FILE")

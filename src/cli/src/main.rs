@@ -6,6 +6,7 @@
 mod args;
 mod devices;
 mod failure;
+mod moments;
 mod outcome;
 mod places;
 mod source_text;

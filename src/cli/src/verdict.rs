@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use cantus::{Divergence, Narrowed, Replayed, Verdict};
+use cantus::{Divergence, Narrowed, Replayed, Stand, Verdict};
 use cantus_analyses::diff::grouped;
 use cantus_analyses::dump::Dumped;
 use cantus_analyses::junit;
@@ -66,6 +66,37 @@ pub enum Narrowing {
     },
 }
 
+/// A place in a run where a replay began or ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Place {
+    /// The cut, if it is one.
+    cut: Option<u32>,
+    /// Steps of all cores together.
+    steps: u64,
+    /// Steps of each.
+    positions: Vec<u64>,
+}
+
+impl Place {
+    fn of(stand: &Stand) -> Self {
+        let positions = stand.positions.iter().map(|position| position.0).collect();
+        Self { cut: stand.cut, steps: stand.steps(), positions }
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.cut {
+            Some(cut) => write!(f, "cut {cut}, {} instructions into the run", grouped(self.steps)),
+            None => write!(f, "{} instructions into the run", grouped(self.steps)),
+        }
+    }
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
+}
+
 /// A verdict about a trace.
 #[derive(Clone, Debug, Serialize)]
 pub struct Judged {
@@ -77,8 +108,17 @@ pub struct Judged {
     divergence: Option<Diverged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     narrowing: Option<Narrowing>,
-    /// Steps that each core completed.
+    /// Steps that each core had completed at the end.
     steps: Vec<u64>,
+    /// The checkpoint that the replay began at, if not at the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Place>,
+    /// Where it was to end, if not at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Place>,
+    /// How many stretches were replayed on their own.
+    #[serde(skip_serializing_if = "is_one")]
+    stretches: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     console: Option<String>,
 }
@@ -113,6 +153,9 @@ impl Judged {
             divergence,
             narrowing: None,
             steps,
+            from: replayed.span.from.as_ref().map(Place::of),
+            to: replayed.span.to.as_ref().map(Place::of),
+            stretches: 1,
             console: None,
         })
     }
@@ -137,6 +180,11 @@ impl Judged {
             }
         };
         Ok(Self { narrowing: Some(narrowing), ..self })
+    }
+
+    /// The same, of a replay in so many stretches.
+    pub fn in_stretches(self, stretches: usize) -> Self {
+        Self { stretches, ..self }
     }
 
     /// With what the guest wrote to its console.
@@ -172,7 +220,8 @@ impl Judged {
 impl Display for Judged {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let trace = self.trace.display();
-        let steps = grouped(self.steps.iter().sum());
+        let before = self.from.as_ref().map_or(0, |place| place.steps);
+        let steps = grouped(self.steps.iter().sum::<u64>().saturating_sub(before));
         let cores = match self.steps.len() {
             1 => "1 core".to_owned(),
             cores => format!("{cores} cores"),
@@ -192,6 +241,15 @@ impl Display for Judged {
             )?,
             Word::Diverged => write!(f, "{}: {trace}", "diverged".style(terminal::bad()))?,
             Word::Interrupted => write!(f, "interrupted: {trace}")?,
+        }
+        if let Some(place) = &self.from {
+            write!(f, "\n  from the checkpoint of {place}")?;
+        }
+        if let Some(place) = &self.to {
+            write!(f, "\n  up to {place}")?;
+        }
+        if self.stretches > 1 {
+            write!(f, "\n  in {} stretches, each from a checkpoint to the next", self.stretches)?;
         }
         if let Some(Diverged { core, position, agreed, site, what }) = &self.divergence {
             write!(f, "\n  core {core} at position {}", grouped(*position))?;

@@ -41,6 +41,8 @@ pub struct Ram {
     overlays: Vec<Range<u64>>,
     /// One bit for each page: whether it may differ from the zeroes that it began with.
     written: Box<[AtomicU64]>,
+    /// The same since [`Ram::take_changed`] was asked last.
+    changed: Box<[AtomicU64]>,
 }
 
 // SAFETY: the mapping lives as long as the value, and is accessed by relaxed atomics only (`host`).
@@ -69,8 +71,8 @@ impl Ram {
             return Err(RamError::Host(io::Error::last_os_error()));
         }
         let words = (bytes >> PAGE_SHIFT).div_ceil(64);
-        let written = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { base, bytes, host: host.cast(), overlays, written })
+        let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { base, bytes, host: host.cast(), overlays, written: bits(), changed: bits() })
     }
 
     /// Guest physical address of the first byte.
@@ -134,18 +136,23 @@ impl Ram {
     /// so here, and [`Ram::written_pages`] rests on it.
     #[inline]
     pub fn note_write(&self, page: PageIndex) {
-        let (word, bit) = (&self.written[page.index() / 64], 1 << (page.0 % 64));
-        if word.load(Relaxed) & bit == 0 {
-            word.fetch_or(bit, Relaxed);
+        let (at, bit) = (page.index() / 64, 1 << (page.0 % 64));
+        if self.changed[at].load(Relaxed) & bit == 0 {
+            self.changed[at].fetch_or(bit, Relaxed);
+            self.written[at].fetch_or(bit, Relaxed);
         }
+    }
+
+    /// The pages that may have been written since this was asked last, ascending. To be asked for while no core runs, and
+    /// when none has a right to write left that was given out before: see [`crate::Tlb::revoke_writes`].
+    pub fn take_changed(&self) -> Vec<PageIndex> {
+        let taken: Vec<u64> = self.changed.iter().map(|word| word.swap(0, Relaxed)).collect();
+        pages_of(taken.into_iter()).collect()
     }
 
     /// The pages that may hold something else than zeroes, ascending.
     pub fn written_pages(&self) -> impl Iterator<Item = PageIndex> + '_ {
-        self.written.iter().enumerate().flat_map(|(at, word)| {
-            let bits = word.load(Relaxed);
-            (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| PageIndex(at as u32 * 64 + bit))
-        })
+        pages_of(self.written.iter().map(|word| word.load(Relaxed)))
     }
 
     fn note_range(&self, address: Gpa, length: u64) {
@@ -231,9 +238,35 @@ impl Ram {
     }
 }
 
+/// The pages whose bits are set.
+fn pages_of(words: impl Iterator<Item = u64>) -> impl Iterator<Item = PageIndex> {
+    words.enumerate().filter(|(_, bits)| *bits != 0).flat_map(|(at, bits)| {
+        (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| PageIndex(at as u32 * 64 + bit))
+    })
+}
+
 impl Drop for Ram {
     fn drop(&mut self) {
         // SAFETY: the mapping that `new` made, and nobody has a reference into it any more.
         unsafe { libc::munmap(self.host.cast(), self.bytes as usize) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_were_written_again_have_changed_again() {
+        let ram = Ram::new(Gpa(0x8000_0000), 200 * PAGE_SIZE, Vec::new()).expect("memory");
+        ram.store(Gpa(0x8000_0000), Width::Byte, 1);
+        ram.write(Gpa(0x8000_0000 + 130 * PAGE_SIZE - 1), &[1, 2]);
+        assert_eq!(ram.take_changed(), [0, 129, 130].map(PageIndex));
+        assert_eq!(ram.take_changed(), []);
+        ram.note_write(PageIndex(129));
+        ram.note_write(PageIndex(64));
+        assert_eq!(ram.take_changed(), [64, 129].map(PageIndex));
+        let written: Vec<_> = ram.written_pages().collect();
+        assert_eq!(written, [0, 64, 129, 130].map(PageIndex));
     }
 }

@@ -299,6 +299,11 @@ impl Tlb {
         Ok(())
     }
 
+    /// Empties every fast right to write: whoever writes next asks again.
+    pub fn revoke_writes(&mut self) {
+        self.fast.revoke_writes();
+    }
+
     fn ram_page(&self, page: Gpa) -> Option<PageIndex> {
         let index = page.0.wrapping_sub(self.ram_base.0) >> PAGE_SHIFT;
         (index < self.ram_pages).then_some(PageIndex(index as u32))

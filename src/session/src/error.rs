@@ -1,5 +1,6 @@
 //! What can go wrong that is neither the guest's doing nor a divergence.
 
+use crate::Moment;
 use cantus_analyses::replays::Trouble;
 use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError, TooManyPeripherals};
 use cantus_traces::TraceError;
@@ -64,6 +65,26 @@ pub enum Error {
         path: PathBuf,
         /// The image's name.
         image: String,
+    },
+    /// The trace does not hold this moment.
+    #[error("{path}: there is no moment '{moment}': {why}", path = path.display())]
+    NoSuchMoment {
+        /// The trace.
+        path: PathBuf,
+        /// The moment.
+        moment: Moment,
+        /// How far the trace goes.
+        why: String,
+    },
+    /// A checkpoint is not what the recorder wrote.
+    #[error("{path}: the checkpoint of cut {cut} cannot be used: {what}", path = path.display())]
+    Checkpoint {
+        /// The trace.
+        path: PathBuf,
+        /// The checkpoint's cut.
+        cut: u32,
+        /// What was expected and what came.
+        what: String,
     },
     /// Two traces cannot be compared.
     #[error("{0}")]

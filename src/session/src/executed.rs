@@ -51,7 +51,8 @@ impl Executed {
     fn watch<O: Observer + 'static>(&self, observer: &Arc<O>, enough: Interrupt) -> Result<(), Trouble> {
         let options = ReplayOptions { workers: self.workers, interrupt: enough, ..ReplayOptions::default() };
         let observed = |core, inner| Watch { core, inner, observer: observer.clone() };
-        self.opened.start(&options, observed)?;
+        let span = self.opened.span(&options).map_err(|error| error.to_string())?;
+        self.opened.start(&options, span, observed)?;
         Ok(())
     }
 

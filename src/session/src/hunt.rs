@@ -42,7 +42,7 @@ pub fn narrow(
     let mut runs = 0;
     let mut attempt = |choices_max: u64| -> Result<Recorded, Error> {
         runs += 1;
-        let options = Options { workers: 1, choices_max, ..options.clone() };
+        let options = Options { workers: 1, choices_max, checkpoint_interval: 0, ..options.clone() };
         record(guest, &options, scratch(passing), true)
     };
     let keep = |recorded: Recorded, to: &Path| -> Result<Recorded, Error> {

@@ -48,11 +48,14 @@ mod guest;
 mod host;
 pub mod hunt;
 mod machine;
+mod moment;
 mod options;
 mod peripherals;
 mod record;
 mod replay;
 mod run;
+mod seek;
+mod stretch;
 mod verify;
 mod watch;
 
@@ -66,12 +69,14 @@ pub use dump::dump;
 pub use error::Error;
 pub use executed::Executed;
 pub use guest::{Guest, GuestFile, KernelStart};
+pub use moment::Moment;
 pub use options::{Captured, Input, Interrupt, Options, Output};
 pub use peripherals::{Drive, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};
-pub use verify::{Narrowed, Verified, verify};
+pub use seek::{Span, Stand};
+pub use verify::{Narrowed, Verified, verify, verify_stretches};
 
 /// README's example compiles.
 #[cfg(doctest)]

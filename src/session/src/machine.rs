@@ -2,7 +2,7 @@
 
 use crate::{Error, Guest, Options};
 use cantus_engine::{Bus, Configuration};
-use cantus_interp::{Core, Interp};
+use cantus_interp::Core;
 use cantus_machine::{Granularity, Machine, MachineConfig};
 use cantus_memory::Tlb;
 use cantus_traces::{ContentDigest, CoreId};
@@ -26,8 +26,8 @@ impl Setup {
         Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
     }
 
-    /// The cores at reset, each with its executor.
-    pub(crate) fn cores(&self) -> Vec<(Core, Interp)> {
+    /// The cores at reset.
+    pub(crate) fn cores(&self) -> Vec<Core> {
         let ram = self.machine.ram();
         let core = |id: usize| {
             let mut hart = cantus_isa::riscv::Hart::new(id as u64);
@@ -43,7 +43,7 @@ impl Setup {
                 ram: ram.clone(),
             }
         };
-        (0..self.machine.config().cores()).map(|id| (core(id), Interp::new())).collect()
+        (0..self.machine.config().cores()).map(core).collect()
     }
 
     pub(crate) fn bus(&self) -> Arc<dyn Bus> {
@@ -54,6 +54,16 @@ impl Setup {
     pub(crate) fn memory_digest(&self) -> Box<dyn Fn() -> ContentDigest + Send + Sync> {
         let machine = self.machine.clone();
         Box::new(move || machine.digest(&[]))
+    }
+
+    /// Takes the state of the devices while no core runs.
+    pub(crate) fn device_state(&self) -> Box<dyn Fn() -> Vec<u8> + Send + Sync> {
+        let machine = self.machine.clone();
+        Box::new(move || {
+            let mut state = Vec::new();
+            machine.board().write_state(&mut state);
+            state
+        })
     }
 
     pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {

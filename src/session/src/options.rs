@@ -33,6 +33,9 @@ pub struct Options {
     /// Every how many steps of all cores together they are stopped, and memory's digest is recorded. 200 million by
     /// default; 0 means at the end only.
     pub cut_interval: u64,
+    /// Every how many steps of all cores together, at least, the trace gets a checkpoint, which a replay can begin at. One
+    /// billion by default; 0 means never.
+    pub checkpoint_interval: u64,
     /// Whether the trace holds the guest's bytes. It does by default.
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
@@ -63,6 +66,7 @@ impl Default for Options {
             steps_max: None,
             digest_interval: 1_000_000,
             cut_interval: 200_000_000,
+            checkpoint_interval: 1_000_000_000,
             embed_images: true,
             signature_granularity: None,
             output: Output::Nowhere,

@@ -5,6 +5,7 @@ use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::{Error, Guest, GuestFile, Options};
 use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
+use cantus_interp::Interp;
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
@@ -55,12 +56,14 @@ pub fn record(
         safepoints: setup.safepoints.clone(),
         digest_interval: options.digest_interval,
         cut_interval: options.cut_interval,
+        checkpoint_interval: options.checkpoint_interval,
         writer: writer.clone(),
         memory: setup.memory_digest(),
+        devices: setup.device_state(),
     };
     let (recorder, lanes) = Recorder::new(plan, streams);
     let cores = setup.cores().into_iter().zip(lanes);
-    let cores = cores.map(|((core, executor), lane)| (core, executor, lane)).collect();
+    let cores = cores.map(|(core, lane)| (core, Interp::new(), lane)).collect();
     let engine = Engine::new(
         options.engine(),
         recorder,

@@ -2,12 +2,12 @@
 
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Guest, GuestFile, Options, Output, Peripherals};
+use crate::{Error, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
 use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
-use cantus_interp::Executor;
+use cantus_interp::{Executor, Interp};
 use cantus_machine::ISA;
-use cantus_replayer::{Cause, Divergence, Part, Replayer, Report, first_divergence};
-use cantus_traces::{Completeness, CoreId, Footer, Position, Trace};
+use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
+use cantus_traces::{CoreId, Footer, Position, Trace};
 use std::path::Path;
 
 /// How to replay. What the guest is and how its machine is made stands in the trace.
@@ -21,12 +21,16 @@ pub struct ReplayOptions {
     pub files: Vec<GuestFile>,
     /// Ends the replay from outside.
     pub interrupt: crate::Interrupt,
+    /// Begins at the last checkpoint before this moment. At the beginning by default.
+    pub from: Option<Moment>,
+    /// Ends at this moment. At the end by default.
+    pub to: Option<Moment>,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
         let Options { workers, output, interrupt, .. } = Options::default();
-        Self { workers, output, files: Vec::new(), interrupt }
+        Self { workers, output, files: Vec::new(), interrupt, from: None, to: None }
     }
 }
 
@@ -54,6 +58,8 @@ pub struct Replayed {
     pub steps: Vec<u64>,
     /// Digests compared.
     pub agreed: Vec<Position>,
+    /// Which part of the run was replayed.
+    pub span: Span,
 }
 
 /// Replays the trace at `path`, and compares every digest.
@@ -63,7 +69,8 @@ pub struct Replayed {
 /// error, but a [`Verdict`].
 pub fn replay(path: impl AsRef<Path>, options: &ReplayOptions) -> Result<Replayed, Error> {
     let opened = Opened::new(path.as_ref(), &options.files)?;
-    let replay = opened.start(options, |_, executor| executor)?;
+    let span = opened.span(options)?;
+    let replay = opened.start(options, span, |_, executor| executor)?;
     Ok(replay.finish(&opened))
 }
 
@@ -78,6 +85,7 @@ pub(crate) struct Opened {
 pub(crate) struct Done {
     setup: Setup,
     ended: Ended<Replayer>,
+    span: Span,
 }
 
 impl Opened {
@@ -105,22 +113,20 @@ impl Opened {
         Ok(Self { trace, guest, machine })
     }
 
-    /// Replays it with the executors that `wrap` makes of the reference executors.
+    /// Replays a part of it with the executors that `wrap` makes of the reference executors.
     pub(crate) fn start<E: Executor>(
         &self,
         options: &ReplayOptions,
-        wrap: impl Fn(usize, cantus_interp::Interp) -> E,
+        span: Span,
+        wrap: impl Fn(usize, Interp) -> E,
     ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
-        let is_whole = matches!(self.trace.completeness(), Completeness::Complete);
-        let parts = self.trace.horizon()?.into_iter().zip(0..).map(|(end, core)| {
-            let events = self.trace.stream(CoreId(core));
-            Part { events, end, is_whole }
-        });
-        let cuts = self.trace.machine_digests()?;
-        let (replayer, lanes) = Replayer::new(parts.collect(), cuts, setup.memory_digest());
-        let cores = setup.cores().into_iter().zip(lanes).enumerate();
-        let cores = cores.map(|(id, ((core, executor), lane))| (core, wrap(id, executor), lane)).collect();
+        let begun = self.begin(&setup, &span)?;
+        let recorded =
+            Recorded { cuts: self.trace.machine_digests()?, checkpoints: self.checkpoint_states() };
+        let (replayer, lanes) = Replayer::new(begun.parts, recorded, setup.memory_digest());
+        let cores = begun.cores.into_iter().zip(lanes).enumerate();
+        let cores = cores.map(|(id, (core, lane))| (core, wrap(id, Interp::new()), lane)).collect();
         let configuration = cantus_engine::Configuration {
             workers: options.workers.max(1),
             policy: Policy::Fair { slice: 1_000_000 },
@@ -136,7 +142,17 @@ impl Opened {
             Box::new(NoHost),
         );
         options.interrupt.watch(engine.outside());
-        Ok(Done { setup, ended: engine.run() })
+        Ok(Done { setup, ended: engine.run(), span })
+    }
+
+    /// The cores' states at the cuts that have checkpoints.
+    fn checkpoint_states(&self) -> cantus_replayer::Checkpoints {
+        let trace = self.trace.clone();
+        let cuts = trace.checkpoints();
+        // A damaged one is no checkpoint, and the trace's completeness says so.
+        Box::new(move |cut| {
+            cuts.binary_search(&cut).ok().and_then(|_| Some(trace.checkpoint(cut).ok()?.cores))
+        })
     }
 }
 
@@ -170,7 +186,7 @@ impl Done {
             Verdict::IdenticalSoFar(error.to_string())
         } else if reports.iter().all(|report| report.is_complete) {
             match &footer {
-                Some(footer) if footer.memory != (self.setup.memory_digest())() => {
+                Some(footer) if self.span.to.is_none() && footer.memory != (self.setup.memory_digest())() => {
                     Verdict::Diverged(memory_divergence(&reports, &opened.trace, None))
                 }
                 _ => Verdict::Identical,
@@ -178,7 +194,7 @@ impl Done {
         } else {
             Verdict::IdenticalSoFar(opened.trace.completeness().to_string())
         };
-        Replayed { verdict, footer, steps, agreed }
+        Replayed { verdict, footer, steps, agreed, span: self.span }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::host::{Answers, Host};
 use crate::machine::Setup;
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
-use cantus_interp::Executor;
+use cantus_interp::{Executor, Interp};
 use cantus_machine::Board;
 use cantus_machine::map::Device;
 use cantus_traces::DeviceId;
@@ -29,7 +29,7 @@ pub struct Ran {
 pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
-    let cores = setup.cores().into_iter().map(|(core, executor)| (core, executor, ())).collect();
+    let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
     let engine = Engine::new(
         options.engine(),
         Free,

@@ -1,5 +1,7 @@
 //! Verifies a trace: replays it, compares every digest, and narrows down what differs.
 
+use crate::replay::Opened;
+use crate::stretch::replay_stretches;
 use crate::{Divergence, Error, Executed, ReplayOptions, Replayed, Verdict, replay};
 use cantus_analyses::replays::{Replays, Step, Stretch, Trouble};
 use cantus_traces::{Event, Position};
@@ -12,6 +14,8 @@ pub struct Verified {
     pub replayed: Replayed,
     /// Where the replay left the trace, more exactly than its digests say; where it did.
     pub narrowed: Option<Narrowed>,
+    /// How many stretches were replayed on their own; 1 where it was the whole.
+    pub stretches: usize,
 }
 
 /// The stretch between the last digest that agreed and the divergence, executed again twice with a digest after every
@@ -44,13 +48,35 @@ const SUSPECTS_MAX: usize = 16;
 /// # Errors
 /// As [`replay`].
 pub fn verify(path: impl AsRef<Path>, options: &ReplayOptions) -> Result<Verified, Error> {
-    let path = path.as_ref();
-    let replayed = replay(path, options)?;
+    judge(path.as_ref(), options, replay(path.as_ref(), options)?, 1)
+}
+
+/// As [`verify`], but replays the stretches between the trace's checkpoints on their own, at most `jobs` at a time: each in
+/// a machine with as much RAM as the guest's, and on as many workers as the options say. The verdict is the same.
+///
+/// # Errors
+/// As [`verify`]; and where a checkpoint is not what was recorded.
+pub fn verify_stretches(
+    path: impl AsRef<Path>,
+    options: &ReplayOptions,
+    jobs: usize,
+) -> Result<Verified, Error> {
+    let opened = Opened::new(path.as_ref(), &options.files)?;
+    let (replayed, stretches) = replay_stretches(&opened, options, jobs)?;
+    judge(path.as_ref(), options, replayed, stretches)
+}
+
+fn judge(
+    path: &Path,
+    options: &ReplayOptions,
+    replayed: Replayed,
+    stretches: usize,
+) -> Result<Verified, Error> {
     let narrowed = match &replayed.verdict {
         Verdict::Diverged(divergence) => narrow(path, options, divergence)?,
         Verdict::Identical | Verdict::IdenticalSoFar(_) | Verdict::Interrupted => None,
     };
-    Ok(Verified { replayed, narrowed })
+    Ok(Verified { replayed, narrowed, stretches })
 }
 
 /// `None` where the stretch is empty.

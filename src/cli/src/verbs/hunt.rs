@@ -99,7 +99,11 @@ impl Hunt {
         places.create()?;
         places.sweep();
         let interrupt = stop::on_ctrl_c();
-        let options = record::with_trace_args(self.machine.options()?, &self.trace);
+        // Most of its traces are thrown away at once.
+        let options = Options {
+            checkpoint_interval: 0,
+            ..record::with_trace_args(self.machine.options()?, &self.trace)
+        };
         let options = Options {
             // With one worker a run is a function of its seed, and a schedule means what it says.
             workers: self.machine.workers.map_or(1, |workers| workers as usize),

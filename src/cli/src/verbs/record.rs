@@ -30,6 +30,9 @@ pub struct Record {
     force: bool,
     #[command(flatten)]
     trace: TraceArgs,
+    /// Write a checkpoint, which a replay can begin at, every so many instructions of all cores; 0: none
+    #[arg(long, value_name = "N", default_value = "1G", value_parser = args::count)]
+    checkpoint_every: u64,
 }
 
 #[derive(Serialize)]
@@ -45,7 +48,10 @@ impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
-        let options = with_trace_args(run::options(&self.run, &captured)?, &self.trace);
+        let options = Options {
+            checkpoint_interval: self.checkpoint_every,
+            ..with_trace_args(run::options(&self.run, &captured)?, &self.trace)
+        };
         let recorded = match &self.output {
             Some(path) => self.record_to(&guest, &options, path, voice)?,
             None => record_to_folder(&guest, &options, voice)?,

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::args::{TraceArg, open_file};
 use crate::failure::Failure;
+use crate::moments::{self, MomentArg};
 use crate::places::Places;
 use crate::stop;
 use crate::terminal::{self, Voice};
@@ -17,11 +18,18 @@ use crate::verdict::Judged;
 ///
 /// The machine's flags stand in the trace: none is repeated. The replay is checked as `verify` checks it.
 #[derive(Args, Debug)]
+#[command(after_help = moments::NAMES)]
 pub struct Replay {
     #[command(flatten)]
     trace: TraceArg,
     #[command(flatten)]
     replay: ReplayArgs,
+    /// Begin at the last checkpoint before this moment
+    #[arg(long, value_name = "MOMENT")]
+    from: Option<MomentArg>,
+    /// End at this moment
+    #[arg(long, value_name = "MOMENT")]
+    to: Option<MomentArg>,
     /// Print the verdict, with the guest's console output, as JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +47,13 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
+    /// The same, where so many replays run side by side: they share the host's CPUs, if nothing else was asked for.
+    pub fn options_beside(&self, jobs: usize) -> Result<ReplayOptions, Failure> {
+        let options = self.options()?;
+        let workers = if self.workers.is_some() { options.workers } else { (options.workers / jobs).max(1) };
+        Ok(ReplayOptions { workers, ..options })
+    }
+
     /// As options of the session.
     pub fn options(&self) -> Result<ReplayOptions, Failure> {
         let defaults = ReplayOptions::default();
@@ -64,6 +79,8 @@ impl Replay {
                 false => Output::Stdout,
             },
             interrupt: stop::on_ctrl_c(),
+            from: self.from.map(|MomentArg(moment)| moment),
+            to: self.to.map(|MomentArg(moment)| moment),
             ..self.replay.options()?
         };
         let replayed = cantus::replay(&path, &options)?;

@@ -23,6 +23,9 @@ pub struct Verify {
     trace: TraceArg,
     #[command(flatten)]
     replay: ReplayArgs,
+    /// Verify the stretches between the trace's checkpoints on their own, so many at a time
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    jobs: Option<u64>,
     /// Write the verdict here, in the report format of CI systems
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -34,13 +37,19 @@ pub struct Verify {
 impl Verify {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
-        let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..self.replay.options()? };
+        let jobs = self.jobs.map(|jobs| jobs as usize);
+        let replay = self.replay.options_beside(jobs.unwrap_or(1))?;
+        let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..replay };
         let progress = voice.progress_of_runs("verifying", &options.interrupt);
-        let verified = cantus::verify(&path, &options);
+        let verified = match jobs {
+            None => cantus::verify(&path, &options),
+            Some(jobs) => cantus::verify_stretches(&path, &options, jobs),
+        };
         progress.finish_and_clear();
         let judged = match verified {
             Ok(verified) => {
-                Judged::new(&path, &verified.replayed)?.narrowed(&path, verified.narrowed.as_ref())?
+                let judged = Judged::new(&path, &verified.replayed)?.in_stretches(verified.stretches);
+                judged.narrowed(&path, verified.narrowed.as_ref())?
             }
             Err(error) => {
                 let failure = Failure::from(error);

@@ -5,6 +5,7 @@ mod files;
 mod folder;
 mod golden;
 mod hunting;
+mod moments;
 mod runs;
 mod signals;
 mod tool;

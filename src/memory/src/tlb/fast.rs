@@ -119,6 +119,11 @@ impl FastEntries {
         }
     }
 
+    /// Empties those to write, of every page.
+    pub(super) fn revoke_writes(&mut self) {
+        self.entries.iter_mut().for_each(|fast| fast.write = NOTHING);
+    }
+
     /// Empties those of a kind.
     pub(super) fn sweep(&mut self, kind: Kind) {
         let mut list = std::mem::take(&mut self.lists[kind as usize]);

@@ -1,0 +1,65 @@
+//! Checkpoints and moments, as users meet them.
+
+use crate::tool::{Tool, elf};
+
+const FLAGS: [&str; 8] =
+    ["--smp", "2", "--workers", "1", "--checkpoint-every", "2k", "--schedule", "random:300"];
+
+#[test]
+fn a_replay_begins_at_a_checkpoint_and_says_so() {
+    let tool = Tool::new();
+    assert_eq!(tool.record("bank_transfer-fixed", &FLAGS), 0);
+    let whole = tool.json(&["verify", "--json"]);
+    let steps = |verdict: &serde_json::Value| -> u64 {
+        verdict["steps"].as_array().unwrap().iter().map(|steps| steps.as_u64().unwrap()).sum()
+    };
+    let total = steps(&whole);
+    assert!(total > 6_000, "{whole}");
+    assert_eq!((whole.get("from"), whole.get("to"), whole.get("stretches")), (None, None, None));
+    let late = tool.json(&["replay", "--json", "--from", "100%"]);
+    assert_eq!(late["verdict"], "identical", "{late}");
+    let begun = late["from"]["steps"].as_u64().unwrap();
+    assert!(begun > total / 2 && steps(&late) == total, "{late}");
+    let part = tool.json(&["replay", "--json", "--from", "5000", "--to", "6k"]);
+    assert_eq!((steps(&part), &part["verdict"]), (6_000, &"identical".into()), "{part}");
+    let said = tool.run(&["replay", "--from", "1:2000", "--to", "1:2_500"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(said.err.contains("from the checkpoint of cut") && said.err.contains("up to"), "{}", said.err);
+}
+
+#[test]
+fn stretches_verify_side_by_side() {
+    let tool = Tool::new();
+    tool.record("bank_transfer-fixed", &FLAGS);
+    let verified = tool.json(&["verify", "-j", "2", "--json"]);
+    assert_eq!(verified["verdict"], "identical", "{verified}");
+    assert!(verified["stretches"].as_u64().unwrap() > 3, "{verified}");
+    assert_eq!(verified["steps"], tool.json(&["verify", "--json"])["steps"]);
+    // Without a checkpoint, the whole is the one stretch.
+    tool.record("bank_transfer-fixed", &["--checkpoint-every", "0"]);
+    assert_eq!(tool.run(&["verify", "-j", "3"]).status, 0);
+}
+
+#[test]
+fn moments_that_are_not_there_are_usage_errors() {
+    let tool = Tool::new();
+    tool.record("bank_transfer-fixed", &FLAGS);
+    for (moment, says) in [
+        ("99G", "steps of all cores"),
+        ("5:10", "2 cores"),
+        ("0:99G", "ends at position"),
+        ("cut:9999", "the last cut"),
+        ("101%", "0% to 100%"),
+        ("noon", "expected a moment"),
+    ] {
+        for flag in ["--from", "--to"] {
+            let refused = tool.run(&["replay", flag, moment]);
+            assert_eq!(refused.status, 64, "{flag} {moment}: {}", refused.err);
+            assert!(refused.err.contains(says), "{flag} {moment}: {}", refused.err);
+        }
+    }
+    let backwards = tool.run(&["replay", "--from", "90%", "--to", "10%"]);
+    assert_eq!(backwards.status, 64, "{}", backwards.err);
+    let bad = tool.run(&["record", &elf("hello"), "--checkpoint-every", "often"]);
+    assert_eq!(bad.status, 64, "{}", bad.err);
+}
