@@ -1,6 +1,12 @@
 /* How a program with a bug ends: `BUG name …` and status 1 when the bug struck, else `OK name` and status 0. */
 #pragma once
 
+/* For sched_setaffinity. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,4 +43,16 @@ static inline long rounds_of(int argc, char **argv, long usual)
 {
     long rounds = argc > 1 ? atol(argv[1]) : usual;
     return rounds > 0 ? rounds : usual;
+}
+
+/* Keeps this thread on one CPU, counted round. Threads that wake each other are otherwise put on the same one, where they
+ * take turns at their calls to the kernel and nowhere else. */
+static inline void stay_on(long cpu)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)(cpus > 0 ? cpu % cpus : 0), &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        perror("sched_setaffinity");
 }
