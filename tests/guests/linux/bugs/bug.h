@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,9 +46,17 @@ static inline long rounds_of(int argc, char **argv, long usual)
     return rounds > 0 ? rounds : usual;
 }
 
-/* Keeps this thread on one CPU, counted round. Threads that wake each other are otherwise put on the same one, where they
- * take turns at their calls to the kernel and nowhere else. */
-static inline void stay_on(long cpu)
+static pthread_barrier_t start;
+
+/* Before threads are created that begin with begin_on. */
+static inline void begin_together(unsigned threads)
+{
+    pthread_barrier_init(&start, NULL, threads);
+}
+
+/* Keeps this thread on one CPU, counted round, and waits for all the others. Threads that are short, or that wake each other,
+ * are otherwise put on the same CPU, where they take turns at their calls to the kernel and nowhere else. */
+static inline void begin_on(long cpu)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     cpu_set_t set;
@@ -55,4 +64,5 @@ static inline void stay_on(long cpu)
     CPU_SET((size_t)(cpus > 0 ? cpu % cpus : 0), &set);
     if (sched_setaffinity(0, sizeof set, &set) != 0)
         perror("sched_setaffinity");
+    pthread_barrier_wait(&start);
 }

@@ -5,8 +5,6 @@
 #include "bug.h"
 #include "watchdog.h"
 
-#include <pthread.h>
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER, work_taken = PTHREAD_COND_INITIALIZER;
 static atomic_int work;
@@ -24,7 +22,7 @@ static void use(long item)
 static void *worker(void *argument)
 {
     (void)argument;
-    stay_on(0);
+    begin_on(0);
     for (long i = 0; i < items; i++) {
 #ifdef FIXED
         pthread_mutex_lock(&mutex);
@@ -52,7 +50,7 @@ static void *worker(void *argument)
 static void *giver(void *argument)
 {
     (void)argument;
-    stay_on(1);
+    begin_on(1);
     for (long i = 0; i < items; i++) {
         pthread_mutex_lock(&mutex);
         while (atomic_load(&work) != 0)
@@ -68,6 +66,7 @@ static void *giver(void *argument)
 int main(int argc, char **argv)
 {
     items = rounds_of(argc, argv, 2000);
+    begin_together(2);
     pthread_t threads[2];
     if (pthread_create(&threads[0], NULL, worker, NULL) != 0 || pthread_create(&threads[1], NULL, giver, NULL) != 0)
         return 2;
