@@ -136,15 +136,7 @@ impl Chooser {
             Opcode::all().filter(|code| wanted(code.class())).map(Shape::of).collect::<Vec<_>>()
         };
         let memory = |class| {
-            matches!(
-                class,
-                Class::Load(_)
-                    | Class::Store(_)
-                    | Class::Amo(_)
-                    | Class::StoreConditional(_)
-                    | Class::BlockZero
-                    | Class::BlockManagement
-            )
+            matches!(class, Class::Load(_) | Class::Store(_) | Class::Amo(_) | Class::StoreConditional(_))
         };
         let mut compute = of(|class| class == Class::Compute);
         // QEMU 7.2 says 63 of a word that is zero, where the manual says 32; and it lacks Zicond.

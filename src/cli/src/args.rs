@@ -9,6 +9,7 @@ use cantus::{ClockPolicy, Guest, GuestFile, KernelStart, Options, Policy};
 use cantus_traces::{CORES_MAX, Position};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::devices::DeviceArgs;
 use crate::failure::Failure;
 use crate::verbs;
 
@@ -71,6 +72,8 @@ pub struct MachineArgs {
     pub guest: Option<PathBuf>,
     #[command(flatten)]
     pub kernel: KernelArgs,
+    #[command(flatten)]
+    pub devices: DeviceArgs,
     /// Emulated cores, 1 to 255
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=CORES_MAX as u64))]
     pub smp: u64,
@@ -135,12 +138,13 @@ impl MachineArgs {
         Ok(Guest::of_file(open_file(kernel, "read the kernel")?, Some(start)))
     }
 
-    /// As options of the session.
-    pub fn options(&self) -> Options {
+    /// As options of the session; opens what devices need.
+    pub fn options(&self) -> Result<Options, Failure> {
         let defaults = Options::default();
-        Options {
+        Ok(Options {
             cores: self.smp as usize,
             ram_bytes: self.memory,
+            peripherals: self.devices.open()?,
             workers: self.workers.map_or(defaults.workers, |workers| workers as usize),
             clock: match self.clock {
                 Clock::Host => ClockPolicy::Host,
@@ -150,7 +154,7 @@ impl MachineArgs {
             steps_max: self.max_instructions,
             command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             ..defaults
-        }
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`failure::Failure`], which is told in one place and never by a panic.
 
 mod args;
+mod devices;
 mod failure;
 mod moments;
 mod outcome;

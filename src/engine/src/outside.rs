@@ -33,6 +33,16 @@ pub trait Host: Send + Sync {
     fn told(&self, device: DeviceId, message: &[u8]);
 }
 
+impl<H: Host + ?Sized> Host for Arc<H> {
+    fn answer(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        (**self).answer(device, question)
+    }
+
+    fn told(&self, device: DeviceId, message: &[u8]) {
+        (**self).told(device, message);
+    }
+}
+
 /// The host of a machine that has no device which needs one: it answers nothing to everything.
 pub struct NoHost;
 

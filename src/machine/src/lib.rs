@@ -20,6 +20,7 @@ mod testing;
 
 pub use board::Board;
 pub use boot::{Boot, KernelBoot};
+pub use cantus_devices::virtio::{block::Drive, registers::Layout};
 pub use config::{ConfigError, MachineConfig};
 pub use device_tree::{ISA, TreeError};
 pub use image::{GuestImage, ImageError, ImageProblem, Segment};

@@ -2,7 +2,7 @@
 
 use crate::Moment;
 use cantus_analyses::replays::Trouble;
-use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError};
+use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError, TooManyPeripherals};
 use cantus_traces::TraceError;
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +30,19 @@ pub enum Error {
     /// The machine cannot be built.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// There are more devices than there is place for.
+    #[error(transparent)]
+    Peripherals(#[from] TooManyPeripherals),
+    /// A trace says something of its machine that this version does not understand.
+    #[error("{path}: the trace's machine has the setting {name} '{value}', which this version does not know", path = path.display())]
+    Setting {
+        /// The trace.
+        path: PathBuf,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
     /// The trace cannot be written, or read.
     #[error(transparent)]
     Trace(#[from] TraceError),

@@ -102,24 +102,15 @@ impl Guest {
 
     /// The guest of a trace. Files that the trace does not hold are looked for in `given`.
     pub(crate) fn of_trace(trace: &Trace, path: &Path, given: &[GuestFile]) -> Result<Self, Error> {
-        let missing = |image: &str| Error::ImageMissing { path: path.to_owned(), image: image.to_owned() };
         let header = trace.header();
-        let file = |(at, image): (usize, &Image)| {
-            if image.stored {
-                return Ok::<_, Error>(GuestFile::new(image.name.clone(), trace.image(at)?));
-            }
-            let found = given.iter().find(|file| image.is(&file.bytes));
-            let bytes = found.map(|file| file.bytes.clone()).ok_or_else(|| missing(&image.name))?;
-            Ok(GuestFile { name: image.name.clone(), bytes })
-        };
         let of_role = |role: ImageRole| {
             let found = header.images.iter().enumerate().find(|(_, image)| image.role == role);
-            found.map(file).transpose()
+            found.map(|(at, image)| file_of_trace(trace, path, given, at, image)).transpose()
         };
         if let Some(program) = of_role(ImageRole::Program)? {
             return Ok(Self::of_file(program, None));
         }
-        let kernel = of_role(ImageRole::Kernel)?.ok_or_else(|| missing("program"))?;
+        let kernel = of_role(ImageRole::Kernel)?.ok_or_else(|| missing(path, "program"))?;
         let start = KernelStart {
             initrd: of_role(ImageRole::Initrd)?,
             command_line: setting(trace, COMMAND_LINE).unwrap_or_default().to_owned(),
@@ -151,6 +142,26 @@ impl Guest {
             seed: ContentDigest::of(format!("rng-seed {seed}").as_bytes()).0,
         })))
     }
+}
+
+fn missing(path: &Path, image: &str) -> Error {
+    Error::ImageMissing { path: path.to_owned(), image: image.to_owned() }
+}
+
+/// The image with this number of a trace. What the trace does not hold is looked for in `given`.
+pub(crate) fn file_of_trace(
+    trace: &Trace,
+    path: &Path,
+    given: &[GuestFile],
+    at: usize,
+    image: &Image,
+) -> Result<GuestFile, Error> {
+    if image.stored {
+        return Ok(GuestFile::new(image.name.clone(), trace.image(at)?));
+    }
+    let found = given.iter().find(|file| image.is(&file.bytes));
+    let bytes = found.map(|file| file.bytes.clone()).ok_or_else(|| missing(path, &image.name))?;
+    Ok(GuestFile { name: image.name.clone(), bytes })
 }
 
 /// A setting of a trace's machine.

@@ -21,7 +21,8 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new(guest: &Guest, options: &Options) -> Result<Self, Error> {
         let config = MachineConfig::new(options.cores as u64, options.ram_bytes)?;
-        let machine = Arc::new(Machine::new(config, &guest.boot(options.seed)?)?);
+        let machine = guest.boot(options.seed)?;
+        let machine = Arc::new(Machine::with_peripherals(config, &machine, &options.peripherals.machine()?)?);
         Ok(Self { machine, safepoints: Arc::new(Safepoints::new(options.cores)) })
     }
 

@@ -1,5 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
+use crate::Peripherals;
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ pub struct Options {
     pub cores: usize,
     /// RAM in bytes, a multiple of 4096. 128 MiB by default.
     pub ram_bytes: u64,
+    /// Devices that not every guest has. None by default.
+    pub peripherals: Peripherals,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
     /// How guest time passes. Virtual by default.
@@ -54,6 +57,7 @@ impl Default for Options {
         Self {
             cores: 1,
             ram_bytes: 128 << 20,
+            peripherals: Peripherals::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },

@@ -1,15 +1,16 @@
 //! Records a guest: runs it, and writes down what the run depended on.
 
+use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
-use crate::{Error, Guest, Options};
-use cantus_engine::{Engine, NoHost, Outcome, TICKS_PER_SECOND};
+use crate::{Error, Guest, GuestFile, Options};
+use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
 use cantus_interp::Interp;
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
-    Configuration, EndReason, Footer, Header, HostFacts, Image, Schedule, Setting, Totals, TraceWriter,
-    WriterOptions,
+    Configuration, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
+    TraceWriter, WriterOptions,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,8 +43,9 @@ pub fn record(
 ) -> Result<Recorded, Error> {
     let path = path.as_ref();
     let setup = Setup::new(guest, options)?;
+    let host = Host::new(options)?;
     let header = header(guest, options);
-    let files = guest.files();
+    let files = files(guest, options);
     let stored = files.iter().filter(|_| options.embed_images).map(|(_, file)| &*file.bytes);
     let stored: Vec<&[u8]> = stored.collect();
     let (writer, streams) =
@@ -69,15 +71,18 @@ pub fn record(
         setup.bus(),
         setup.safepoints.clone(),
         options.output.console(),
-        Box::new(NoHost),
+        Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup);
+    let ended = drive(engine, options, &setup, &host);
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
     drop(ended.boundary);
     let writer = Arc::into_inner(writer).expect("the recorder is gone, and nobody else has the writer");
     let totals = writer.finish(footer(outcome, cores, &setup))?;
+    if let Some(error) = host.failure() {
+        return Err(error);
+    }
     Ok(Recorded { outcome, steps, signature: setup.signature(options)?, path: path.to_owned(), totals })
 }
 
@@ -96,6 +101,12 @@ fn footer(outcome: Outcome, cores: Vec<cantus_traces::CoreEnd>, setup: &Setup) -
     Footer { reason, exit_status, cores, memory: (setup.memory_digest())() }
 }
 
+/// All files that the run begins with, with what each is for.
+fn files(guest: &Guest, options: &Options) -> Vec<(ImageRole, GuestFile)> {
+    let drives = options.peripherals.images().map(|image| (ImageRole::Drive, image.clone()));
+    guest.files().into_iter().chain(drives).collect()
+}
+
 fn header(guest: &Guest, options: &Options) -> Header {
     let image = if options.embed_images { Image::stored } else { Image::left_out };
     Header {
@@ -111,9 +122,12 @@ fn header(guest: &Guest, options: &Options) -> Header {
             },
             timebase_hz: TICKS_PER_SECOND,
             digest_interval: options.digest_interval,
-            settings: guest.settings(options),
+            settings: guest.settings(options).into_iter().chain(options.peripherals.settings()).collect(),
         },
-        images: guest.files().iter().map(|(role, file)| image(&file.name, *role, &file.bytes)).collect(),
+        images: files(guest, options)
+            .iter()
+            .map(|(role, file)| image(&file.name, *role, &file.bytes))
+            .collect(),
         schedule: schedule(options),
         host: if options.describe_host { host_facts() } else { HostFacts::default() },
         command_line: options.command_line.clone(),

@@ -1,7 +1,8 @@
 //! Replays a trace, and checks that nothing differs.
 
+use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Guest, GuestFile, Moment, Options, Output, Span};
+use crate::{Error, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
 use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
 use cantus_interp::{Executor, Interp};
 use cantus_machine::ISA;
@@ -103,6 +104,9 @@ impl Opened {
             cores: usize::from(configuration.cores),
             ram_bytes: configuration.ram_bytes,
             seed: Guest::seed_of_trace(&trace),
+            peripherals: Peripherals::of_trace(&trace, |at, image| {
+                file_of_trace(&trace, path, given, at, image)
+            })?,
             ..Options::default()
         };
         let guest = Guest::of_trace(&trace, path, given)?;

@@ -1,9 +1,13 @@
 //! Runs a guest free: nothing is recorded.
 
+use crate::host::{Answers, Host};
 use crate::machine::Setup;
 use crate::{Error, Guest, Input, Options};
-use cantus_engine::{Boundary, Ended, Engine, Free, NoHost, Outcome, Outside};
+use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
 use cantus_interp::{Executor, Interp};
+use cantus_machine::Board;
+use cantus_machine::map::Device;
+use cantus_traces::DeviceId;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -24,6 +28,7 @@ pub struct Ran {
 /// Where the machine or the guest's file is not what it should be.
 pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
+    let host = Host::new(options)?;
     let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
     let engine = Engine::new(
         options.engine(),
@@ -32,9 +37,12 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
         setup.bus(),
         setup.safepoints.clone(),
         options.output.console(),
-        Box::new(NoHost),
+        Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup);
+    let ended = drive(engine, options, &setup, &host);
+    if let Some(error) = host.failure() {
+        return Err(error);
+    }
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     Ok(Ran { outcome: ended.outcome, steps, signature: setup.signature(options)? })
 }
@@ -44,15 +52,24 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     engine: Engine<B, E>,
     options: &Options,
     setup: &Setup,
+    host: &Arc<Host>,
 ) -> Ended<B> {
     let outside = engine.outside();
     options.interrupt.watch(outside.clone());
     match &options.input {
         Input::Nothing => {}
-        Input::Bytes(bytes) => outside.feed(setup.machine.board().console(), bytes.clone()),
-        Input::Stdin => feed_stdin(outside, setup),
+        Input::Bytes(bytes) => {
+            outside.feed(console(options.peripherals.console(), setup.machine.board()), bytes.clone())
+        }
+        Input::Stdin => feed_stdin(outside.clone(), options, setup),
     }
+    host.start(&outside);
     engine.run()
+}
+
+/// The device that console input is for: the virtio console in this slot, or what the board says.
+fn console(slot: Option<u8>, board: &Board) -> DeviceId {
+    slot.map_or_else(|| board.console(), |slot| Device::Virtio(slot).id())
 }
 
 /// Feeds the standard input to the console, from a thread that lives as long as the process.
@@ -60,14 +77,15 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     clippy::disallowed_methods,
     reason = "reading the standard input blocks; what it reads is logged as input"
 )]
-fn feed_stdin(outside: Arc<Outside>, setup: &Setup) {
+fn feed_stdin(outside: Arc<Outside>, options: &Options, setup: &Setup) {
     let board = setup.machine.board().clone();
+    let slot = options.peripherals.console();
     outside.set_input_open(true);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         let mut stdin = std::io::stdin();
         while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            outside.feed(board.console(), buffer[..length].to_vec());
+            outside.feed(console(slot, &board), buffer[..length].to_vec());
         }
         outside.set_input_open(false);
     });

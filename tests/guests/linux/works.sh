@@ -107,16 +107,17 @@ sqlite() {
     [ "$found" = "$((2 * rows)) ok " ]
 }
 
+# These end after so many operations, or after five seconds: on one CPU, threads of a high priority starve the others.
 stress_mutex() {
-    stress-ng --no-rand-seed --mutex "$cpus" --mutex-ops "$(scaled 2000)" --verify
+    stress-ng --no-rand-seed --timeout 5 --mutex "$cpus" --mutex-ops "$(scaled 2000)" --verify
 }
 
 stress_atomic() {
-    stress-ng --no-rand-seed --atomic "$cpus" --atomic-ops "$(scaled 200)" --verify
+    stress-ng --no-rand-seed --timeout 5 --atomic "$cpus" --atomic-ops "$(scaled 200)" --verify
 }
 
 stress_futex() {
-    stress-ng --no-rand-seed --futex "$cpus" --futex-ops "$(scaled 4000)" --verify
+    stress-ng --no-rand-seed --timeout 5 --futex "$cpus" --futex-ops "$(scaled 4000)" --verify
 }
 
 # Everything that threads and processes meet through, at once, for work_seconds.

@@ -167,10 +167,29 @@ impl Emitter<'_> {
                     false => self.code.op(s(Sd, T[0], T[1], 0)),
                 }
             }
-            Statement::FenceVma { window: None } => self.code.op(Op::of(SfenceVma)),
-            Statement::FenceVma { window: Some(window) } => {
-                self.code.number(T[0], layout::WINDOW + 4096 * u64::from(*window));
-                self.code.op(Op { rs1: T[0], ..Op::of(SfenceVma) });
+            Statement::FenceVma { window, parts } => {
+                if let Some(window) = window {
+                    self.code.number(T[0], layout::WINDOW + 4096 * u64::from(*window));
+                }
+                let rs1 = if window.is_some() { T[0] } else { ZERO };
+                let fence = |code| Op { rs1, ..Op::of(code) };
+                if *parts {
+                    self.code.op(Op::of(SfenceWInval));
+                    self.code.op(fence(SinvalVma));
+                    self.code.op(Op::of(SfenceInvalIr));
+                } else {
+                    self.code.op(fence(SfenceVma));
+                }
+            }
+            Statement::Space { asid } => {
+                if let Some(satp) = layout::satp(self.paging) {
+                    self.code.number(T[0], satp | u64::from(*asid) << 44);
+                    self.code.op(csr(Csrrw, ZERO, 0x180, T[0]));
+                }
+            }
+            Statement::Zero { place } => {
+                let pointer = self.pointer(*place);
+                self.code.op(i(CboZero, ZERO, pointer, 0));
             }
             Statement::ReadPte { window, acc } => {
                 self.code.op(i(Ld, T[0], S[6], 8 * i32::from(*window)));
@@ -340,5 +359,5 @@ pub(super) fn entry(window: u8, pte: Pte) -> u64 {
     } else {
         layout::FUNCTIONS + u64::from(pte.target) % 2 * 4096
     };
-    page >> 2 | u64::from(pte.flags)
+    page >> 2 | u64::from(pte.flags) | u64::from(pte.memory_type) << 61
 }

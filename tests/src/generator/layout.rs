@@ -12,6 +12,8 @@
 //! ```
 //! With paging, everything is mapped to itself by gigapages, and the window maps eight pages more, which change.
 
+use super::Paging;
+
 /// Where RAM begins, and the program.
 pub const BASE: u64 = 0x8000_0000;
 
@@ -65,3 +67,13 @@ pub const MTIME: u64 = 0x200_bff8;
 pub const PLIC: u64 = 0xc00_0000;
 /// The UART.
 pub const UART: u64 = 0x1000_0000;
+
+/// What `satp` is under this paging, with address space 0; none without.
+pub(super) fn satp(paging: Paging) -> Option<u64> {
+    let level = |mode: u64, table: u64| mode << 60 | ((TABLES >> 12) + table);
+    match paging {
+        Paging::Bare => None,
+        Paging::Sv39 => Some(level(8, 1)),
+        Paging::Sv48 => Some(level(9, 0)),
+    }
+}

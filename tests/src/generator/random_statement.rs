@@ -152,7 +152,7 @@ impl Style {
         }
         if let Statement::Map { window, .. } = statement {
             let window = random.one_in(2).then_some(window);
-            return vec![statement, Statement::FenceVma { window }];
+            return vec![statement, Statement::FenceVma { window, parts: random.one_in(2) }];
         }
         if let Statement::Patch { fence, .. } = &mut statement {
             *fence = true;
@@ -233,12 +233,17 @@ impl Style {
                 } else {
                     *random.pick(&[0b1100_1111, 0b0000_1011, 0b0100_1011])
                 };
-                let pte = Pte { target: random.below(SHARED_PAGES) as u8, flags };
+                // Of the types QEMU lets pass the reserved one, too.
+                let memory_type = if random.one_in(2) { 0 } else { random.below(3) as u8 };
+                let pte = Pte { target: random.below(SHARED_PAGES) as u8, flags, memory_type };
                 Statement::Map { window, pte, swap: random.one_in(2) }
             }
             53 | 54 if self.maps => {
                 let window = random.one_in(2).then(|| random.below(WINDOW_DATA + 2) as u8);
-                Statement::FenceVma { window }
+                Statement::FenceVma { window, parts: random.one_in(2) }
+            }
+            55 if self.paging != Paging::Bare && random.one_in(2) => {
+                Statement::Space { asid: *random.pick(&[0, 1, 2, 3, 0xffff]) }
             }
             55 if self.paging != Paging::Bare => {
                 Statement::ReadPte { window: random.below(WINDOW_DATA + 2) as u8, acc }
@@ -259,6 +264,7 @@ impl Style {
             58 => Statement::SetDevice { plic: random.one_in(2), acc },
             59 => Statement::Float { code: *random.pick(&FLOAT), acc },
             60 => Statement::Trap { kind: random.below(4) as u8 },
+            63 if !self.portable => Statement::Zero { place: self.place(random) },
             61 | 62 => {
                 let [rs1, rs2] = [random.below(8) as u8, random.below(8) as u8];
                 Statement::Alu { code: *random.pick(&ALU), rd: acc, rs1, rs2 }

@@ -28,6 +28,7 @@ mod number {
     pub const PMPCFG0: u16 = 0x3a0;
     pub const PMPADDR0: u16 = 0x3b0;
     pub const SATP: u16 = 0x180;
+    pub const MENVCFG: u16 = 0x30a;
     pub const MHARTID: u16 = 0xf14;
 }
 
@@ -106,7 +107,7 @@ fn tables(pages: &mut [u8]) {
     set(2, 0, pointer(3));
     for window in 0..layout::WINDOW_DATA as u8 + 2 {
         let flags = if u64::from(window) < layout::WINDOW_DATA { DATA } else { CODE };
-        set(3, u64::from(window), entry(window, Pte { target: window, flags }));
+        set(3, u64::from(window), entry(window, Pte { target: window, flags, memory_type: 0 }));
     }
 }
 
@@ -133,6 +134,10 @@ fn boot(program: &Program, bodies: &[u64], random: &mut Random) -> Vec<u8> {
     set(&mut code, number::PMPADDR0, u64::MAX >> 10);
     set(&mut code, number::PMPCFG0, 0x1f);
     set(&mut code, number::MCOUNTEREN, 7);
+    // Blocks may be zeroed, and the rest is as it is after reset. Not every machine has blocks.
+    if !program.prints {
+        set(&mut code, number::MENVCFG, 1 << 62 | 1 << 61 | 1 << 7);
+    }
     // Before its first setting, the timer may be at any time.
     code.number(T[0], layout::MTIMECMP);
     code.op(r(Sh3add, T[0], TP, T[0]));
@@ -143,11 +148,8 @@ fn boot(program: &Program, bodies: &[u64], random: &mut Random) -> Vec<u8> {
     // MPP, FS initial, MPIE.
     let privilege = if program.paging == Paging::Bare { 3 } else { 1 };
     set(&mut code, number::MSTATUS, privilege << 11 | 1 << 13 | 1 << 7);
-    let level = |mode: u64, table: u64| mode << 60 | ((layout::TABLES >> 12) + table);
-    match program.paging {
-        Paging::Bare => {}
-        Paging::Sv39 => set(&mut code, number::SATP, level(8, 1)),
-        Paging::Sv48 => set(&mut code, number::SATP, level(9, 0)),
+    if let Some(satp) = layout::satp(program.paging) {
+        set(&mut code, number::SATP, satp);
     }
     code.op(Op::of(SfenceVma));
     if program.external {

@@ -31,6 +31,8 @@ pub struct Pte {
     pub target: u8,
     /// The entry's low eight bits: D A G U X W R V.
     pub flags: u8,
+    /// The memory type (Svpbmt).
+    pub memory_type: u8,
 }
 
 /// A counter to read.
@@ -71,6 +73,8 @@ pub enum Statement {
     Load { code: Opcode, place: Place, acc: u8 },
     /// Stores an accumulator.
     Store { width: Width, place: Place, acc: u8 },
+    /// `cbo.zero`.
+    Zero { place: Place },
     /// An atomic operation with an accumulator; folds what was there before.
     Amo { code: Opcode, place: Place, acc: u8 },
     /// Adds an accumulator by load-reserved and store-conditional, at most so often; between them perhaps something else.
@@ -97,8 +101,10 @@ pub enum Statement {
     PatchSelf { acc: u8, gap: u8 },
     /// Changes an entry of the window, by a store or an atomic swap.
     Map { window: u8, pte: Pte, swap: bool },
-    /// `sfence.vma` for a page of the window, or for everything.
-    FenceVma { window: Option<u8> },
+    /// `sfence.vma` for a page of the window, or for everything, or the same in the parts that Svinval has for it.
+    FenceVma { window: Option<u8>, parts: bool },
+    /// Goes on in another address space, with the same tables.
+    Space { asid: u16 },
     /// Folds an entry of the window.
     ReadPte { window: u8, acc: u8 },
     /// Writes a byte to the console.

@@ -102,7 +102,7 @@ impl Hunt {
         // Most of its traces are thrown away at once.
         let options = Options {
             checkpoint_interval: 0,
-            ..record::with_trace_args(self.machine.options(), &self.trace)
+            ..record::with_trace_args(self.machine.options()?, &self.trace)
         };
         let options = Options {
             // With one worker a run is a function of its seed, and a schedule means what it says.

@@ -50,7 +50,7 @@ impl Record {
         let captured = Captured::default();
         let options = Options {
             checkpoint_interval: self.checkpoint_every,
-            ..with_trace_args(run::options(&self.run, &captured), &self.trace)
+            ..with_trace_args(run::options(&self.run, &captured)?, &self.trace)
         };
         let recorded = match &self.output {
             Some(path) => self.record_to(&guest, &options, path, voice)?,

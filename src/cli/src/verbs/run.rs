@@ -23,7 +23,7 @@ impl Run {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
-        let options = options(&self.run, &captured);
+        let options = options(&self.run, &captured)?;
         let ran = cantus::run(&guest, &options)?;
         finish(&self.run, &guest, ran.signature.as_deref())?;
         match self.run.json {
@@ -39,8 +39,8 @@ impl Run {
 }
 
 /// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.
-pub fn options(run: &RunArgs, captured: &Captured) -> Options {
-    Options {
+pub fn options(run: &RunArgs, captured: &Captured) -> Result<Options, Failure> {
+    Ok(Options {
         policy: run.schedule.0,
         choices_max: run.choices.unwrap_or(u64::MAX),
         signature_granularity: run.signature.as_ref().map(|_| run.signature_granularity),
@@ -50,8 +50,8 @@ pub fn options(run: &RunArgs, captured: &Captured) -> Options {
         },
         input: Input::Stdin,
         interrupt: stop::on_ctrl_c(),
-        ..run.machine.options()
-    }
+        ..run.machine.options()?
+    })
 }
 
 /// Writes the signature, if one is wanted.

@@ -61,9 +61,11 @@ static void *user(void *argument)
             if (mine[k] != NOTHING && atomic_fetch_add(&owners[mine[k]], 1) != 0)
                 STRUCK("aba_stack", "node %u has two owners in round %ld", (unsigned)mine[k], i);
         }
-        /* The first one first, so that the stack is turned round. */
+        /* The first one goes back at once, and is on top again; the second one is in use a little longer. */
         for (int k = 0; k < 2; k++) {
             if (mine[k] != NOTHING) {
+                for (volatile int use = 0; use < 100 * k; use++)
+                    ;
                 atomic_fetch_sub(&owners[mine[k]], 1);
                 push(mine[k]);
             }
@@ -74,7 +76,7 @@ static void *user(void *argument)
 
 int main(int argc, char **argv)
 {
-    rounds = rounds_of(argc, argv, 2000);
+    rounds = rounds_of(argc, argv, 10000);
     for (uint32_t node = 1; node <= NODES; node++)
         push(node);
     pthread_t users[THREADS];

@@ -1,6 +1,7 @@
 /* How a program with a bug ends: `BUG name …` and status 1 when the bug struck, else `OK name` and status 0. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,9 +12,13 @@
 #define VARIANT ""
 #endif
 
-/* By a thread that found the bug while others run: none of them must say anything any more. */
+static atomic_flag told = ATOMIC_FLAG_INIT;
+
+/* By a thread that found the bug while others run: the first one speaks and ends them all. */
 #define STRUCK(name, ...)                                                                                              \
     do {                                                                                                               \
+        while (atomic_flag_test_and_set(&told))                                                                        \
+            pause();                                                                                                   \
         char text[160];                                                                                                \
         int length = snprintf(text, sizeof text, "BUG " name VARIANT " " __VA_ARGS__);                                 \
         text[length] = '\n';                                                                                           \

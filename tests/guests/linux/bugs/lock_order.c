@@ -1,12 +1,11 @@
-/* Philosophers: each takes the fork at its left and then the one at its right, and when all hold the left one, nobody eats.
- *
- * The fixed ones take the fork with the smaller number first. */
+/* Two philosophers with two forks: each takes the one at its left and then the one at its right, and when both hold their
+ * left one, nobody eats. The fixed ones both take the fork with the smaller number first. */
 #include "bug.h"
 #include "watchdog.h"
 
 #include <pthread.h>
 
-#define PHILOSOPHERS 3
+#define PHILOSOPHERS 2
 
 static pthread_mutex_t forks[PHILOSOPHERS];
 static atomic_long progress;
@@ -36,7 +35,7 @@ static void *philosopher(void *argument)
 
 int main(int argc, char **argv)
 {
-    meals = rounds_of(argc, argv, 1000);
+    meals = rounds_of(argc, argv, 5000);
     pthread_t threads[PHILOSOPHERS];
     for (int i = 0; i < PHILOSOPHERS; i++)
         pthread_mutex_init(&forks[i], NULL);

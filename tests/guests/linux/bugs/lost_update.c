@@ -34,7 +34,7 @@ static void *clerk(void *argument)
 
 int main(int argc, char **argv)
 {
-    transfers = rounds_of(argc, argv, 500);
+    transfers = rounds_of(argc, argv, 5000);
     pthread_t clerks[CLERKS];
     for (long i = 0; i < CLERKS; i++)
         if (pthread_create(&clerks[i], NULL, clerk, (void *)i) != 0)

@@ -54,7 +54,7 @@ static void *giver(void *argument)
 
 int main(int argc, char **argv)
 {
-    items = rounds_of(argc, argv, 500);
+    items = rounds_of(argc, argv, 2000);
     pthread_t threads[2];
     if (pthread_create(&threads[0], NULL, worker, NULL) != 0 || pthread_create(&threads[1], NULL, giver, NULL) != 0)
         return 2;

@@ -185,7 +185,7 @@ fn make(plan: &Plan, lock: &Lock, apt: &Apt, out: &Path, work: &Path) -> Result<
     let programs = Programs::make(out, &pbzip2, &libbz2)?;
     let packages = apt.fetch(&lock.named(initramfs::PACKAGES)?)?;
     let initramfs = out.join("initramfs.cpio");
-    let made = initramfs::make(&initramfs, &packages, &kernel, &programs, small.as_ref())?;
+    let made = initramfs::make(&initramfs, &packages, &kernel, &programs)?;
     for package in packages.iter().chain([&pbzip2, &libbz2]) {
         println!("  {}", package.package);
     }

@@ -46,7 +46,7 @@ const STATUS_WORDS: &[&str] = &["plan", "todo", "status", "progress", "notes", "
 /// Folders that are mirror images: the second has every file of the first, and beyond them only the files named.
 const MIRRORS: &[(&str, &str, &[&str])] = &[("recorder/src", "replayer/src", &["divergence.rs", "check.rs"])];
 
-/// Folders whose sub-folders all have the same files.
+/// Folders whose sub-folders all have the same files, but for those named, which have them and more.
 const ROWS: &[(&str, &[&str])] = &[("src/devices/src", &["virtio"])];
 
 /// The root holds what it always held.

@@ -25,8 +25,11 @@ type Seconds = fn(&Boot) -> Option<f64>;
 const TIMED: &[(&str, Seconds)] =
     &[("shell", |boot| Some(boot.shell.as_secs_f64())), ("works", |boot| Some(boot.works?.as_secs_f64()))];
 
+/// Where in a round the boot of a runner stands.
+type Place = fn(&Turn) -> Option<&Boot>;
+
 /// Who is timed.
-const RUNNERS: &[(&str, fn(&Turn) -> Option<&Boot>)] = &[
+const RUNNERS: &[(&str, Place)] = &[
     ("qemu", |turn| turn.qemu.as_ref()),
     ("free", |turn| turn.free.as_ref()),
     ("record", |turn| turn.record.as_ref()),

@@ -12,7 +12,6 @@ use super::cpio::Archive;
 use super::kernel::Kernel;
 use super::piece::{self, Ingredients};
 use super::programs::Programs;
-use super::small_kernel::SmallKernel;
 use super::{host, libraries, sources_folder};
 
 /// The packages that it is made of.
@@ -25,13 +24,7 @@ const DEBIANS: &[&str] = &["usr/bin/pigz", "usr/bin/xz"];
 const OURS: &[(&str, bool)] = &[("init", true), ("works.sh", false)];
 
 /// Makes the archive, and says whether it had to be made.
-pub fn make(
-    path: &Path,
-    packages: &[Fetched],
-    kernel: &Kernel,
-    programs: &Programs,
-    small: Option<&SmallKernel>,
-) -> Result<bool> {
+pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Programs) -> Result<bool> {
     let mut from = Ingredients::of_recipe(concat!(include_str!("initramfs.rs"), include_str!("cpio.rs")));
     for package in packages {
         from.add("package", package.package.to_string());
@@ -43,9 +36,6 @@ pub fn make(
     }
     for (name, path) in scripts()? {
         from.add(name, fs::read(path)?);
-    }
-    if let Some(module) = small.and_then(SmallKernel::module) {
-        from.add("module", fs::read(module)?);
     }
     piece::make(path, &from, |path| {
         let mut archive = Archive::default();
@@ -60,10 +50,6 @@ pub fn make(
         add_packages(&mut archive, path, packages)?;
         for (name, path) in piece::files_below(&kernel.modules())? {
             archive.file(&format!("usr/lib/modules/{release}/{name}"), fs::read(path)?, false);
-        }
-        if let (Some(small), Some(module)) = (small, small.and_then(SmallKernel::module)) {
-            let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            archive.file(&format!("usr/lib/modules/{}/{name}", small.release()?), fs::read(module)?, false);
         }
         for (name, bytes) in programs {
             let place = if name.starts_with("bugs/") { name } else { format!("usr/bin/{name}") };

@@ -92,10 +92,9 @@ pub fn is_image(bytes: &[u8]) -> bool {
 fn modules_in_order(tree: &Path, release: &str) -> Result<Vec<String>> {
     let folder = tree.join("usr/lib/modules").join(release);
     // depmod looks below /lib, which is a link to /usr/lib on an installed system.
-    std::os::unix::fs::symlink("usr/lib", tree.join("lib")).or_else(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Ok(()),
-        _ => Err(error),
-    })?;
+    if fs::symlink_metadata(tree.join("lib")).is_err() {
+        std::os::unix::fs::symlink("usr/lib", tree.join("lib"))?;
+    }
     host::output(host::command("depmod").arg("-b").arg(tree).arg(release))?;
     let dependencies = fs::read_to_string(folder.join("modules.dep"))?;
     let built_in = fs::read_to_string(folder.join("modules.builtin"))?;

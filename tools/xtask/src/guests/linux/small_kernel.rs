@@ -1,5 +1,5 @@
 //! The small kernel: Debian's source, configured by `tests/guests/linux/kernel-256.config` for up to 256 harts, with every
-//! driver built in, and with symbols and source lines in its ELF file. A module with bugs is built against it.
+//! driver built in, and with symbols and source lines in its ELF file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,6 @@ use super::piece::{self, Ingredients};
 use super::{host, sources_folder};
 
 const CONFIGURATION: &str = "kernel-256.config";
-const MODULE: &str = "module";
 
 /// The kernel with what belongs to it.
 pub struct SmallKernel {
@@ -29,9 +28,6 @@ impl SmallKernel {
         from.add("package", package.package.to_string());
         from.add(CONFIGURATION, fs::read(sources.join(CONFIGURATION))?);
         from.add("compiler", host::output(host::command("riscv64-linux-gnu-gcc").arg("--version"))?);
-        if sources.join(MODULE).is_dir() {
-            from.add_folder(&sources.join(MODULE))?;
-        }
         piece::make(&folder, &from, |folder| {
             eprintln!("building the small kernel: this takes minutes");
             build(work, package, folder)
@@ -49,18 +45,6 @@ impl SmallKernel {
     pub fn image(&self) -> PathBuf {
         self.folder.join("Image")
     }
-
-    /// What `uname -r` says on it.
-    pub fn release(&self) -> Result<String> {
-        let text = fs::read_to_string(self.folder.join("release"))?;
-        Ok(text.trim().to_owned())
-    }
-
-    /// The module with bugs.
-    pub fn module(&self) -> Option<PathBuf> {
-        let path = self.folder.join("racy.ko");
-        path.is_file().then_some(path)
-    }
 }
 
 fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
@@ -69,7 +53,7 @@ fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     host::output(make(&tree).args(["-s", "tinyconfig"]))?;
     // The script takes what the first file has, and the second one's word where they differ.
-    let mut merge = Command::new("scripts/kconfig/merge_config.sh");
+    let mut merge = Command::new(tree.join("scripts/kconfig/merge_config.sh"));
     host::output(
         kernel_environment(&mut merge)
             .current_dir(&tree)
@@ -81,36 +65,12 @@ fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
         &fs::read_to_string(sources.join(CONFIGURATION))?,
         &fs::read_to_string(tree.join(".config"))?,
     )?;
-    host::output(make(&tree).args(["-s", "Image", "modules"]))?;
+    host::output(make(&tree).args(["-s", "Image"]))?;
     let image = fs::read(tree.join("arch/riscv/boot/Image"))?;
     ensure!(is_image(&image), "what was built is no RISC-V image");
     fs::write(folder.join("Image"), image)?;
     fs::copy(tree.join("vmlinux"), folder.join("vmlinux"))?;
-    fs::copy(tree.join("include/config/kernel.release"), folder.join("release"))?;
-    build_module(work, &tree, &sources.join(MODULE), folder)
-}
-
-/// Builds the module outside of the repository, because the kernel's `make` writes beside the sources.
-fn build_module(work: &Path, tree: &Path, source: &Path, folder: &Path) -> Result<()> {
-    if !source.is_dir() {
-        return Ok(());
-    }
-    let copy = work.join(MODULE);
-    piece::remove(&copy)?;
-    fs::create_dir(&copy)?;
-    for (name, path) in piece::files_below(source)? {
-        fs::copy(path, copy.join(name))?;
-    }
-    host::output(make(tree).arg("-s").arg(format!("M={}", copy.display())).arg("modules"))?;
-    let module = folder.join("racy.ko");
-    host::output(
-        host::command("riscv64-linux-gnu-strip")
-            .arg("--strip-debug")
-            .arg("-o")
-            .arg(&module)
-            .arg(copy.join("racy.ko")),
-    )?;
-    fs::copy(copy.join("racy.ko"), folder.join("racy.debug.ko"))?;
+    fs::copy(tree.join(".config"), folder.join("config"))?;
     Ok(())
 }
 

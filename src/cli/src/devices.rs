@@ -1,0 +1,192 @@
+//! Devices on the command line: drives, network cards, shared folders, a console, random bytes.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use cantus::{Drive, Peripheral, Peripherals, Wire, network_address};
+use clap::Args;
+
+use crate::args::open_file;
+use crate::failure::Failure;
+
+/// Devices over virtio, in slots in the order: drives, network cards, shared folders, console, random bytes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Devices")]
+pub struct DeviceArgs {
+    /// A drive with a raw image, which is not changed unless write-through is added; may be given several times
+    #[arg(long, value_name = "FILE[,readonly][,write-through]")]
+    pub drive: Vec<DriveArg>,
+    /// A network card: on a hub in a folder that several guests share, or a tap device of the host
+    #[arg(long, value_name = "hub=FOLDER|tap=NAME|none[,mac=ADDRESS]")]
+    pub net: Vec<NetArg>,
+    /// A folder that the guest may read, by a tag: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt
+    #[arg(long, value_name = "TAG=FOLDER")]
+    pub share: Vec<ShareArg>,
+    /// A virtio console (hvc0) that console input goes to, beside the UART
+    #[arg(long)]
+    pub virtio_console: bool,
+    /// A source of random bytes
+    #[arg(long)]
+    pub rng: bool,
+    /// Registers as before version 1 of virtio, for guests that know nothing newer
+    #[arg(long)]
+    pub virtio_legacy: bool,
+}
+
+/// `--drive`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DriveArg {
+    file: PathBuf,
+    read_only: bool,
+    write_through: bool,
+}
+
+/// `--net`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetArg {
+    wire: Wire,
+    address: Option<[u8; 6]>,
+}
+
+/// `--share`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShareArg {
+    tag: String,
+    folder: PathBuf,
+}
+
+impl FromStr for DriveArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split(',');
+        let file = words.next().filter(|file| !file.is_empty()).ok_or("expected a file")?;
+        let mut drive = Self { file: file.into(), read_only: false, write_through: false };
+        for word in words {
+            match word {
+                "readonly" => drive.read_only = true,
+                "write-through" => drive.write_through = true,
+                "format=raw" => {}
+                _ if word.starts_with("format=") => {
+                    return Err(format!(
+                        "'{word}': images are raw; convert others with qemu-img convert -O raw"
+                    ));
+                }
+                _ => return Err(format!("'{word}' is not known: expected readonly or write-through")),
+            }
+        }
+        if drive.read_only && drive.write_through {
+            return Err("what is read-only has no writes to go through".to_owned());
+        }
+        Ok(drive)
+    }
+}
+
+impl FromStr for NetArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split(',');
+        let first = words.next().unwrap_or_default();
+        let wire = match first.split_once('=') {
+            Some(("hub", folder)) if !folder.is_empty() => Wire::Hub(folder.into()),
+            Some(("tap", name)) if !name.is_empty() => Wire::Tap(name.to_owned()),
+            None if first == "none" => Wire::Nothing,
+            Some(_) | None => return Err("expected hub=FOLDER, tap=NAME or none".to_owned()),
+        };
+        let mut address = None;
+        for word in words {
+            let mac = word
+                .strip_prefix("mac=")
+                .ok_or_else(|| format!("'{word}' is not known: expected mac=ADDRESS"))?;
+            let bytes = network_address(mac).filter(|bytes| bytes[0] & 1 == 0);
+            address = Some(
+                bytes.ok_or_else(|| format!("'{mac}' is no address of a card, such as 52:54:00:12:34:56"))?,
+            );
+        }
+        Ok(Self { wire, address })
+    }
+}
+
+impl FromStr for ShareArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (tag, folder) = text.split_once('=').ok_or("expected TAG=FOLDER")?;
+        if tag.is_empty() || tag.len() > 255 || tag.contains(',') || folder.is_empty() {
+            return Err("expected TAG=FOLDER, with a tag of 1 to 255 bytes without a comma".to_owned());
+        }
+        Ok(Self { tag: tag.to_owned(), folder: folder.into() })
+    }
+}
+
+/// Size of the console where there is no terminal that has one.
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 25;
+
+impl DeviceArgs {
+    /// As the session knows them; opens the images.
+    pub fn open(&self) -> Result<Peripherals, Failure> {
+        let mut slots = Vec::new();
+        for drive in &self.drive {
+            let image = open_file(&drive.file, "read the drive's image")?;
+            let write_through = drive.write_through.then(|| drive.file.clone());
+            slots.push(Peripheral::Drive(Drive { image, read_only: drive.read_only, write_through }));
+        }
+        for (number, net) in (0_u8..).zip(&self.net) {
+            // As QEMU numbers its cards.
+            let address = net.address.unwrap_or([0x52, 0x54, 0x00, 0x12, 0x34, 0x56_u8.wrapping_add(number)]);
+            slots.push(Peripheral::Network { address, wire: net.wire.clone() });
+        }
+        for share in &self.share {
+            require_folder(&share.folder)?;
+            slots.push(Peripheral::Share { tag: share.tag.clone(), folder: share.folder.clone() });
+        }
+        if self.virtio_console {
+            slots.push(Peripheral::Console { columns: COLUMNS, rows: ROWS });
+        }
+        if self.rng {
+            slots.push(Peripheral::Entropy);
+        }
+        Ok(Peripherals { slots, is_legacy: self.virtio_legacy })
+    }
+}
+
+fn require_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::read_dir(path).map(|_| ()).map_err(|error| Failure::io(path, "read the shared folder", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read() {
+        let drive = |text: &str| text.parse::<DriveArg>();
+        let plain = DriveArg { file: "disk".into(), read_only: false, write_through: false };
+        assert_eq!(drive("disk"), Ok(plain.clone()));
+        assert_eq!(drive("disk,readonly"), Ok(DriveArg { read_only: true, ..plain.clone() }));
+        assert_eq!(drive("disk,format=raw,write-through"), Ok(DriveArg { write_through: true, ..plain }));
+        let net = |text: &str| text.parse::<NetArg>();
+        assert_eq!(net("none"), Ok(NetArg { wire: Wire::Nothing, address: None }));
+        let address = Some([0x52, 0x54, 0, 0, 0, 0xff]);
+        assert_eq!(net("hub=/x,mac=52:54:00:00:00:ff"), Ok(NetArg { wire: Wire::Hub("/x".into()), address }));
+        assert_eq!(net("tap=tap0"), Ok(NetArg { wire: Wire::Tap("tap0".into()), address: None }));
+        let share = ShareArg { tag: "a".into(), folder: "b=c".into() };
+        assert_eq!("a=b=c".parse::<ShareArg>(), Ok(share));
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        for bad in ["", ",readonly", "disk,format=qcow2", "disk,fast", "disk,readonly,write-through"] {
+            assert!(bad.parse::<DriveArg>().is_err(), "{bad}");
+        }
+        for bad in ["", "user=1", "hub", "hub=", "tap=", "none,mac=1", "none,mac=01:00:00:00:00:00", "none,x"]
+        {
+            assert!(bad.parse::<NetArg>().is_err(), "{bad}");
+        }
+        for bad in ["", "x", "=x", "x=", "a,b=c"] {
+            assert!(bad.parse::<ShareArg>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The host behind a live guest's devices: random bytes, time, files, the wires of network cards.
+//!
+//! What devices are told here is in the trace where the guest can see it; a replay asks nobody.
+
+pub(crate) mod drive;
+pub(crate) mod random;
+
+use crate::{ClockPolicy, Error, Options, Peripheral};
+use cantus_engine::{self as engine, Outside};
+use cantus_machine::map::Device;
+use cantus_traces::DeviceId;
+use drive::File;
+use parking_lot::Mutex;
+use random::Random;
+use std::sync::Arc;
+
+/// What is behind the device of one slot.
+enum Behind {
+    Nothing,
+    File(File),
+    Random(Mutex<Random>),
+}
+
+/// The host of one live guest.
+pub(crate) struct Host {
+    slots: Vec<Behind>,
+    /// Nanoseconds since 1970 at which the guest's real-time clock begins.
+    time: u64,
+}
+
+/// When a guest's real-time clock begins under the virtual clock: 2026-01-01, 00:00 UTC, so that runs are the same.
+const VIRTUAL_TIME: u64 = 1_767_225_600 * 1_000_000_000;
+
+impl Host {
+    /// The host that the options ask for.
+    ///
+    /// # Errors
+    /// Where something of the host is not there.
+    pub(crate) fn new(options: &Options) -> Result<Arc<Self>, Error> {
+        let slots = options.peripherals.slots.iter().map(|slot| Behind::new(slot, options));
+        let time = match options.clock {
+            ClockPolicy::Host => unix_time(),
+            ClockPolicy::Virtual => VIRTUAL_TIME,
+        };
+        Ok(Arc::new(Self { slots: slots.collect::<Result<_, _>>()?, time }))
+    }
+
+    /// Begins to bring what comes from outside.
+    pub(crate) fn start(self: &Arc<Self>, outside: &Arc<Outside>) {
+        let _ = outside;
+    }
+
+    /// The first thing that has gone wrong while the guest ran, if something has.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.slots.iter().find_map(|slot| match slot {
+            Behind::File(file) => file.failure(),
+            Behind::Nothing | Behind::Random(_) => None,
+        })
+    }
+
+    fn behind(&self, device: DeviceId) -> &Behind {
+        match Device::of(device) {
+            Some(Device::Virtio(slot)) => self.slots.get(usize::from(slot)).unwrap_or(&Behind::Nothing),
+            _ => &Behind::Nothing,
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "what the host's clock says is logged as the device's answer")]
+fn unix_time() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+impl Behind {
+    fn new(slot: &Peripheral, options: &Options) -> Result<Self, Error> {
+        Ok(match slot {
+            Peripheral::Drive(drive) => match &drive.write_through {
+                Some(path) => Behind::File(File::open(path)?),
+                None => Behind::Nothing,
+            },
+            Peripheral::Entropy => Behind::Random(Mutex::new(Random::new(options)?)),
+            Peripheral::Console { .. } | Peripheral::Network { .. } | Peripheral::Share { .. } => {
+                Behind::Nothing
+            }
+        })
+    }
+}
+
+/// The engine's view of it.
+pub(crate) struct Answers(pub(crate) Arc<Host>);
+
+impl engine::Host for Answers {
+    fn answer(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
+        if device == Device::Rtc.id() {
+            return self.0.time.to_le_bytes().to_vec();
+        }
+        match self.0.behind(device) {
+            Behind::Random(random) => {
+                let wanted = question.try_into().map_or(0, u32::from_le_bytes);
+                random.lock().bytes(wanted as usize)
+            }
+            Behind::File(_) | Behind::Nothing => Vec::new(),
+        }
+    }
+
+    fn told(&self, device: DeviceId, message: &[u8]) {
+        match self.0.behind(device) {
+            Behind::File(file) => file.told(message),
+            Behind::Random(_) | Behind::Nothing => {}
+        }
+    }
+}
