@@ -33,7 +33,7 @@ pub struct Options {
     /// Every how many steps of all cores together they are stopped, and memory's digest is recorded. 200 million by
     /// default; 0 means at the end only.
     pub cut_interval: u64,
-    /// Every how many steps of all cores together, at least, the trace gets a checkpoint, which a replay can begin at. One
+    /// Every how many steps of all cores together the trace gets a checkpoint, which a replay can begin at. One
     /// billion by default; 0 means never.
     pub checkpoint_interval: u64,
     /// Whether the trace holds the guest's bytes. It does by default.
