@@ -1,10 +1,11 @@
-//! What the whole-system suites are made with: programs that write programs, the equations that must hold for them, and
-//! golden traces.
+//! What the whole-system suites are made with: programs that write programs, the equations that must hold for them, golden
+//! traces, and real Linux guests.
 
 pub mod assembler;
 pub mod elf;
 pub mod equation;
 pub mod generator;
 pub mod golden;
+pub mod linux;
 pub mod random;
 pub mod streams;

@@ -1,14 +1,18 @@
 //! `cargo xtask guests`: builds the guest programs, proves that the committed ones are what their sources give, and runs
 //! them under QEMU.
 //!
+//! The firmware that kernels are started with, `firmware`, is built and compared in the same way.
+//!
 //! `--linux` makes real Linux guests instead; everything about them stands in `linux.rs`.
 //!
 //! The programs' bytes do not depend on where the repository lies: the compiler runs in the repository's root, gets
 //! relative paths, and writes `.` for the root into the debug information.
 
+mod firmware;
 pub mod linux;
 mod qemu;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +22,7 @@ use cantus_guests::{Catalogue, Program, Toolchain, architecture_folder};
 use tempfile::TempDir;
 
 /// What the verb does, in one line.
-pub const HELP: &str = "[--check | --qemu] [NAME...] | --linux [...]  build the guests; compare with the committed ones; run them";
+pub const HELP: &str = "[--check | --qemu] [NAME...|firmware] | --linux [...]  build the guests; compare with the committed ones; run them";
 
 /// What to do with the programs.
 enum Task {
@@ -42,6 +46,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "--check" => task = Task::Check,
             "--qemu" => task = Task::Qemu,
             option if option.starts_with('-') => bail!("unknown option {option}; usage: guests {HELP}"),
+            firmware::NAME => names.push(firmware::NAME),
             name => {
                 ensure!(catalogue.guest(name).is_some(), "no guest is called {name}");
                 names.push(name);
@@ -50,35 +55,53 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     let programs: Vec<Program<'_>> =
         catalogue.programs().filter(|p| names.is_empty() || names.contains(&p.guest.name.as_str())).collect();
+    let with_firmware = names.is_empty() || names.contains(&firmware::NAME);
     match task {
-        Task::Build => build_all(&catalogue.toolchain, &programs),
-        Task::Check => check_all(&catalogue.toolchain, &programs),
+        Task::Build => build_all(&catalogue.toolchain, &programs, with_firmware),
+        Task::Check => check_all(&catalogue.toolchain, &programs, with_firmware),
         Task::Qemu => qemu::run_all(&programs),
     }
 }
 
-/// Builds every program into its committed place.
-fn build_all(toolchain: &Toolchain, programs: &[Program<'_>]) -> Result<()> {
+/// Something that is committed as it was built.
+struct Built {
+    name: String,
+    committed: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// Builds programs, and the firmware.
+fn build(toolchain: &Toolchain, programs: &[Program<'_>], with_firmware: bool) -> Result<Vec<Built>> {
     let builder = Builder::new(toolchain)?;
+    let mut all = Vec::new();
     for program in programs {
         let bytes = builder.build(program)?;
-        println!("{:>6} bytes  {}", bytes.len(), program.file_name());
-        let elf = program.elf();
-        fs::write(&elf, bytes).with_context(|| format!("cannot write {}", elf.display()))?;
+        all.push(Built { name: program.file_name(), committed: program.elf(), bytes });
+    }
+    if with_firmware {
+        let bytes = firmware::build(&builder).context(firmware::NAME)?;
+        all.push(Built { name: firmware::NAME.to_owned(), committed: firmware::elf(), bytes });
+    }
+    Ok(all)
+}
+
+/// Builds every program into its committed place.
+fn build_all(toolchain: &Toolchain, programs: &[Program<'_>], with_firmware: bool) -> Result<()> {
+    for Built { name, committed, bytes } in build(toolchain, programs, with_firmware)? {
+        println!("{:>6} bytes  {name}", bytes.len());
+        fs::write(&committed, bytes).with_context(|| format!("cannot write {}", committed.display()))?;
     }
     Ok(())
 }
 
 /// Builds every program and compares it with the committed one, byte for byte.
-fn check_all(toolchain: &Toolchain, programs: &[Program<'_>]) -> Result<()> {
-    let builder = Builder::new(toolchain)?;
+fn check_all(toolchain: &Toolchain, programs: &[Program<'_>], with_firmware: bool) -> Result<()> {
+    let all = build(toolchain, programs, with_firmware)?;
     let mut differing = Vec::new();
-    for program in programs {
-        let name = program.file_name();
-        let built = builder.build(program)?;
-        let elf = program.elf();
-        let committed = fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))?;
-        match committed.iter().zip(&built).position(|(a, b)| a != b) {
+    for Built { name, committed, bytes: built } in &all {
+        let committed =
+            fs::read(committed).with_context(|| format!("cannot read {}", committed.display()))?;
+        match committed.iter().zip(built).position(|(a, b)| a != b) {
             Some(offset) => differing.push(format!("{name}: first difference at offset {offset:#x}")),
             None if committed.len() != built.len() => {
                 differing.push(format!("{name}: committed {} bytes, built {}", committed.len(), built.len()));
@@ -91,7 +114,7 @@ fn check_all(toolchain: &Toolchain, programs: &[Program<'_>]) -> Result<()> {
         "committed programs that are not what their sources give (run `cargo xtask guests` and commit the result):\n  {}",
         differing.join("\n  ")
     );
-    println!("{} programs are what their sources give", programs.len());
+    println!("{} programs are what their sources give", all.len());
     Ok(())
 }
 
@@ -117,17 +140,17 @@ impl<'a> Builder<'a> {
         let builder = Self { toolchain, root, guests, output };
         // By itself, because the symbol table names the object file, which must not be one with a random name.
         let start = builder.guests.join("runtime/start.S");
-        builder
-            .compile(|gcc| gcc.arg("-c").arg(start).arg("-o").arg(builder.output.path().join("start.o")))?;
+        builder.compile(&toolchain.flags, |gcc| {
+            gcc.arg("-c").arg(start).arg("-o").arg(builder.output.path().join("start.o"))
+        })?;
         Ok(builder)
     }
 
     /// Compiles and links a program, and gives the ELF file's bytes.
     fn build(&self, program: &Program<'_>) -> Result<Vec<u8>> {
-        let elf = self.output.path().join("program.elf");
         let runtime = self.guests.join("runtime");
         let source = self.guests.join(program.guest.source());
-        self.compile(|gcc| {
+        self.link(&self.toolchain.flags, |gcc| {
             gcc.args(program.defines().map(|define| format!("-D{define}")))
                 .arg("-I")
                 .arg(&runtime)
@@ -135,18 +158,30 @@ impl<'a> Builder<'a> {
                 .arg(runtime.join("link.ld"))
                 .arg(self.output.path().join("start.o"))
                 .args([runtime.join("runtime.c"), source])
-                .arg("-o")
-                .arg(&elf)
         })
-        .with_context(|| program.file_name())?;
+        .with_context(|| program.file_name())
+    }
+
+    /// Runs the compiler with these flags and what `arguments` adds, and gives the bytes of the ELF file.
+    fn link<S: AsRef<OsStr>>(
+        &self,
+        flags: &[S],
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Result<Vec<u8>> {
+        let elf = self.output.path().join("program.elf");
+        self.compile(flags, |gcc| arguments(gcc).arg("-o").arg(&elf))?;
         fs::read(&elf).with_context(|| format!("cannot read {}", elf.display()))
     }
 
-    /// Runs the compiler with the flags that all programs share and those that `arguments` adds.
-    fn compile(&self, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+    /// Runs the compiler with these flags and what `arguments` adds.
+    fn compile<S: AsRef<OsStr>>(
+        &self,
+        flags: &[S],
+        arguments: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Result<()> {
         let mut gcc = Command::new(format!("{}gcc", self.toolchain.prefix));
         gcc.current_dir(&self.root)
-            .args(&self.toolchain.flags)
+            .args(flags)
             .arg(format!("-ffile-prefix-map={}=.", self.root.display()))
             .arg(format!("-Wa,--debug-prefix-map={}=.", self.root.display()));
         let output = arguments(&mut gcc).output()?;

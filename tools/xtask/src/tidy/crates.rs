@@ -232,6 +232,7 @@ const OUTSIDE: &[Owned] = &[
     ),
     // What an address means.
     owned("addr2line", &["src/analyses"], "source lines"),
+    owned("flate2", &["src/machine"], "compressed kernels"),
     owned("gimli", &["src/analyses"], "DWARF"),
     owned("rustc-demangle", &["src/analyses"], "names as they were written"),
     owned("cpp_demangle", &["src/analyses"], "names as they were written"),

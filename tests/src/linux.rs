@@ -1,0 +1,72 @@
+//! Real Linux guests, as `cargo xtask guests --linux` makes them.
+
+use cantus::{Captured, Drive, Guest, GuestFile, KernelStart, Options, Output, Peripheral, Peripherals};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Once;
+
+/// Where the guests are: `$CANTUS_GUESTS`, or below the target folder.
+fn folder() -> PathBuf {
+    let given = std::env::var_os("CANTUS_GUESTS").filter(|folder| !folder.is_empty());
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    given.map_or_else(|| root.join("target/guests/linux"), PathBuf::from)
+}
+
+/// Makes the guests where they are not there yet.
+///
+/// # Panics
+/// Where they cannot be made, with what is missing.
+fn make() {
+    static MADE: Once = Once::new();
+    MADE.call_once(|| {
+        let files = ["kernel", "initramfs.cpio", "root.ext4"];
+        if files.iter().all(|file| folder().join(file).is_file()) {
+            return;
+        }
+        let status = Command::new(env!("CARGO"))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .args(["xtask", "guests", "--linux"])
+            .status()
+            .expect("cargo starts");
+        assert!(status.success(), "no Linux guests: `cargo xtask guests --linux` says above what is missing");
+    });
+}
+
+/// One of the files that were made.
+fn made(name: &str) -> GuestFile {
+    make();
+    let path = folder().join(name);
+    GuestFile::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Debian's kernel with the small user space, which does what `autorun` says and switches the machine off. The second
+/// part is a machine of so many cores for it, whose console is captured.
+pub fn debian(cores: usize, autorun: &str) -> (Guest, Options, Captured) {
+    let start = KernelStart {
+        initrd: Some(made("initramfs.cpio")),
+        command_line: format!("console=ttyS0 autorun={autorun}"),
+        firmware: None,
+    };
+    let console = Captured::default();
+    let options = Options {
+        cores,
+        ram_bytes: 1 << 30,
+        output: Output::Captured(console.clone()),
+        ..Options::default()
+    };
+    (Guest::of_file(made("kernel"), Some(start)), options, console)
+}
+
+/// The same with the real programs on a drive, and random bytes.
+pub fn debian_on_a_drive(cores: usize, autorun: &str) -> (Guest, Options, Captured) {
+    let (guest, options, console) = debian(cores, autorun);
+    let drive = Drive { image: made("root.ext4"), read_only: false, write_through: None };
+    let slots = vec![Peripheral::Drive(drive), Peripheral::Entropy];
+    (guest, Options { peripherals: Peripherals { slots, is_legacy: false }, ..options }, console)
+}
+
+/// OpenSBI, from Debian's package `opensbi`.
+pub fn opensbi() -> GuestFile {
+    let path = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.elf";
+    GuestFile::open(path).unwrap_or_else(|error| panic!("{path}: {error}: install Debian's package opensbi"))
+}
