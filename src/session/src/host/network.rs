@@ -6,6 +6,7 @@
 
 mod hub;
 mod tap;
+mod user;
 
 use crate::run::Source;
 use crate::{Error, Wire};
@@ -21,11 +22,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use user::User;
 
 /// The host's end of a wire. Nothing that it does blocks.
 pub(crate) enum Cable {
     Hub(Hub),
     Tap(File),
+    User(User),
 }
 
 impl Cable {
@@ -38,6 +41,7 @@ impl Cable {
             Wire::Nothing => return Ok(None),
             Wire::Hub(folder) => (Hub::join(folder).map(Cable::Hub), format!("hub={}", folder.display())),
             Wire::Tap(name) => (tap::open(name).map(Cable::Tap), format!("tap={name}")),
+            Wire::User(forwards) => (User::open(forwards).map(Cable::User), "user".into()),
         };
         let cable = cable.map_err(|error| Error::Wire { wire, error })?;
         Ok(Some(Arc::new(cable)))
@@ -49,21 +53,7 @@ impl Cable {
             Cable::Hub(hub) => hub.send(frame),
             // A device that is down, or full, loses it.
             Cable::Tap(tap) => drop((&*tap).write(frame)),
-        }
-    }
-
-    /// The next frame that has come, into `buffer`.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Cable::Hub(hub) => hub.receive(buffer),
-            Cable::Tap(tap) => (&*tap).read(buffer),
-        }
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        match self {
-            Cable::Hub(hub) => hub.descriptor(),
-            Cable::Tap(tap) => tap.as_fd(),
+            Cable::User(user) => user.send(frame),
         }
     }
 
@@ -90,14 +80,20 @@ impl Cable {
 
     /// Gives every frame that comes to `give`, until the other end of `end` is closed, or the wire is broken.
     fn carry(&self, end: &UnixStream, mut give: impl FnMut(&[u8])) {
+        type Receive<'a> = &'a dyn Fn(&mut [u8]) -> io::Result<usize>;
+        let (wire, receive): (BorrowedFd<'_>, Receive<'_>) = match self {
+            Cable::Hub(hub) => (hub.descriptor(), &|buffer| hub.receive(buffer)),
+            Cable::Tap(tap) => (tap.as_fd(), &|buffer| (&*tap).read(buffer)),
+            Cable::User(user) => return user.carry(end, give),
+        };
         // One more byte, so that a frame that is too long shows.
         let mut buffer = vec![0; FRAME_BYTES_MAX + 1];
         loop {
-            match self.receive(&mut buffer) {
+            match receive(&mut buffer) {
                 Ok(length) if length <= FRAME_BYTES_MAX => give(&buffer[..length]),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let wire = PollFd::from_borrowed_fd(self.descriptor(), PollFlags::IN);
+                    let wire = PollFd::from_borrowed_fd(wire, PollFlags::IN);
                     let mut events = [wire, PollFd::new(end, PollFlags::IN)];
                     // An interrupted wait says nothing of the end.
                     let waited = poll(&mut events, None);
