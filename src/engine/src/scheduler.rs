@@ -3,12 +3,13 @@
 //! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
 //! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
 
-use crate::Clock;
 use crate::schedule::Schedule;
+use crate::{Clock, ClockPolicy};
 use cantus_traces::CoreId;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
@@ -62,6 +63,8 @@ struct Queue {
     /// For each core the round of which all of its last turn was part, in which it was blocked and did nothing.
     vain_in: Vec<u64>,
     idle_workers: usize,
+    /// Since when all cores wait while virtual time passes as the host's.
+    paced_since: Option<Instant>,
 }
 
 pub(crate) struct Scheduler {
@@ -87,11 +90,13 @@ impl Scheduler {
             picked_in: vec![0; cores],
             vain_in: vec![0; cores],
             idle_workers: 0,
+            paced_since: None,
         };
         Self { queue: Mutex::new(queue), steps: AtomicU64::new(0), changed: Condvar::new() }
     }
 
-    /// Waits for something to do. `stopped` and `input_open` are asked while nothing is.
+    /// Waits for something to do. `stopped` and `input_open` are asked while nothing is. While every core sleeps, virtual
+    /// time jumps to the next alarm, unless input is open: then it passes as the host's does, until an alarm or input.
     pub(crate) fn pick(
         &self,
         clock: &Clock,
@@ -100,6 +105,11 @@ impl Scheduler {
     ) -> Picked {
         let mut queue = self.queue.lock();
         loop {
+            let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
+            if let Some(since) = queue.paced_since.take() {
+                clock.idled(since, alarm.unwrap_or(u64::MAX));
+                queue.wake_due(clock);
+            }
             if stopped() || queue.left == 0 {
                 return Picked::Over;
             }
@@ -126,11 +136,16 @@ impl Scheduler {
                 picked_in[core.index()] = *round;
                 return Picked::Core(core, slice, !ready.is_empty());
             }
-            let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             let idle = queue.busy == 0;
+            let is_virtual = clock.policy() == ClockPolicy::Virtual;
             let pause = match alarm {
+                _ if idle && is_virtual && input_open() => {
+                    let (left, now) = clock.pace(alarm.unwrap_or(u64::MAX));
+                    queue.paced_since = Some(now);
+                    alarm.map(|_| left)
+                }
                 // While others run, virtual time is theirs to advance.
-                Some(ticks) if idle || clock.policy() == crate::ClockPolicy::Host => clock.jump(ticks),
+                Some(ticks) if idle || !is_virtual => clock.jump(ticks),
                 Some(_) => None,
                 None if idle && !input_open() => return Picked::AllAsleep,
                 None => None,
@@ -257,5 +272,85 @@ impl Queue {
             }
         }
         woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Policy;
+    use crate::clock::TICKS_PER_SECOND;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::mpsc;
+
+    /// Longer than any test.
+    const DAY: u64 = 86_400 * TICKS_PER_SECOND;
+
+    /// A machine of one core, which sleeps until `alarm`, and its clock.
+    fn asleep(alarm: u64) -> (Scheduler, Clock) {
+        let scheduler = Scheduler::new(1, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 1));
+        let clock = Clock::new(ClockPolicy::Virtual, 1);
+        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
+        scheduler.put_back(CoreId(0), 0, Back::Asleep, &clock, || Some(alarm));
+        (scheduler, clock)
+    }
+
+    /// Picks the core while input is open, and does `then` once the worker waits.
+    #[expect(clippy::disallowed_methods, reason = "a worker that waits, and what ends its wait")]
+    fn picks_when(scheduler: &Scheduler, clock: &Clock, then: impl FnOnce(&AtomicBool)) {
+        let open = AtomicBool::new(true);
+        let (asked, is_asked) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let input_open = || {
+                    asked.send(()).expect("the test listens");
+                    open.load(SeqCst)
+                };
+                scheduler.pick(clock, || false, input_open)
+            });
+            is_asked.recv().expect("the worker asks");
+            // The worker has the queue's lock until it waits.
+            then(&open);
+            let picked = worker.join().expect("the worker picks");
+            assert!(matches!(picked, Picked::Core(CoreId(0), ..)));
+        });
+    }
+
+    #[test]
+    fn virtual_time_jumps_while_no_input_can_come() {
+        let (scheduler, clock) = asleep(DAY);
+        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
+        assert_eq!(clock.now(), DAY);
+    }
+
+    #[test]
+    fn virtual_time_passes_as_the_hosts_while_input_may_come() {
+        let (scheduler, clock) = asleep(DAY);
+        picks_when(&scheduler, &clock, |_| scheduler.wake(CoreId(0), &clock));
+        assert!(clock.now() < DAY, "the timer is still to come");
+    }
+
+    #[test]
+    fn virtual_time_jumps_once_no_input_can_come_any_more() {
+        let (scheduler, clock) = asleep(DAY);
+        picks_when(&scheduler, &clock, |open| {
+            open.store(false, SeqCst);
+            scheduler.wake_workers();
+        });
+        assert_eq!(clock.now(), DAY);
+    }
+
+    #[test]
+    fn a_timer_comes_by_itself_while_input_may_come() {
+        let (scheduler, clock) = asleep(1);
+        assert!(matches!(scheduler.pick(&clock, || false, || true), Picked::Core(CoreId(0), ..)));
+        assert_eq!(clock.now(), 1);
+    }
+
+    #[test]
+    fn time_passes_without_a_timer_too() {
+        let (scheduler, clock) = asleep(u64::MAX);
+        picks_when(&scheduler, &clock, |_| scheduler.wake(CoreId(0), &clock));
+        assert!(clock.now() < DAY);
     }
 }

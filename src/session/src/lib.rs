@@ -71,7 +71,7 @@ pub use executed::Executed;
 pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
 pub use options::{Captured, Input, Interrupt, Options, Output};
-pub use peripherals::{Drive, Peripheral, Peripherals, Wire, network_address};
+pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};

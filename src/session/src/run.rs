@@ -39,7 +39,7 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
         options.output.console(),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host);
+    let ended = drive(engine, options, &setup, &host)?;
     if let Some(error) = host.failure() {
         return Err(error);
     }
@@ -53,7 +53,7 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     options: &Options,
     setup: &Setup,
     host: &Arc<Host>,
-) -> Ended<B> {
+) -> Result<Ended<B>, Error> {
     let outside = engine.outside();
     options.interrupt.watch(outside.clone());
     match &options.input {
@@ -61,10 +61,28 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
         Input::Bytes(bytes) => {
             outside.feed(console(options.peripherals.console(), setup.machine.board()), bytes.clone())
         }
-        Input::Stdin => feed_stdin(outside.clone(), options, setup),
+        Input::Stdin => feed_stdin(Source::new(&outside), options, setup),
     }
-    host.start(&outside);
-    engine.run()
+    let carriers = host.start(&outside, setup.machine.board())?;
+    let ended = engine.run();
+    drop(carriers);
+    Ok(ended)
+}
+
+/// A source of input that is open until it is dropped.
+pub(crate) struct Source(pub(crate) Arc<Outside>);
+
+impl Source {
+    pub(crate) fn new(outside: &Arc<Outside>) -> Self {
+        outside.open_input();
+        Self(outside.clone())
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.close_input();
+    }
 }
 
 /// The device that console input is for: the virtio console in this slot, or what the board says.
@@ -77,16 +95,15 @@ fn console(slot: Option<u8>, board: &Board) -> DeviceId {
     clippy::disallowed_methods,
     reason = "reading the standard input blocks; what it reads is logged as input"
 )]
-fn feed_stdin(outside: Arc<Outside>, options: &Options, setup: &Setup) {
+fn feed_stdin(source: Source, options: &Options, setup: &Setup) {
     let board = setup.machine.board().clone();
     let slot = options.peripherals.console();
-    outside.set_input_open(true);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         let mut stdin = std::io::stdin();
         while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            outside.feed(console(slot, &board), buffer[..length].to_vec());
+            source.0.feed(console(slot, &board), buffer[..length].to_vec());
         }
-        outside.set_input_open(false);
+        drop(source);
     });
 }
