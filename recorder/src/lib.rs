@@ -35,7 +35,7 @@ pub struct Plan {
     pub digest_interval: u64,
     /// Every how many steps of all cores together a cut is made, with the digest of memory; 0 means at the end only.
     pub cut_interval: u64,
-    /// Every how many steps of all cores together a cut has a checkpoint, at least; 0 means never.
+    /// Every how many steps of all cores together a cut has a checkpoint; 0 means never.
     pub checkpoint_interval: u64,
     /// The trace.
     pub writer: Arc<TraceWriter>,

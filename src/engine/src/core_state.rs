@@ -81,7 +81,7 @@ mod tests {
         tlb.fill(
             9,
             1,
-            Gva(0x5000),
+            Gva(page.0),
             Translation { page, rights: Rights(7), shift: 12, uniform: true, global: true },
         );
         let core =

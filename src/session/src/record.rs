@@ -73,7 +73,7 @@ pub fn record(
         options.output.console(),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host);
+    let ended = drive(engine, options, &setup, &host)?;
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
