@@ -25,7 +25,8 @@ fn a_hunt_keeps_what_failed_and_nothing_else() {
 fn a_hunt_catches_what_the_guest_says() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let hunt = tool.run(&["hunt", "--until-fail", "-n", "3", "--fail-on", "from hart 1", "--smp", "2", &hello]);
+    let hunt =
+        tool.run(&["hunt", "--until-fail", "-n", "3", "--fail-on", "from hart 1", "--smp", "2", &hello]);
     assert_eq!(hunt.status, 1, "{}{}", hunt.out, hunt.err);
     assert!(hunt.out.contains("failed run 1: the guest printed \"from hart 1\""), "{}", hunt.out);
     tool.ok(&["verify"]);
