@@ -11,6 +11,7 @@ use cantus::hunt::{self, Narrowed};
 use cantus::{Captured, Guest, Interrupt, Options, Outcome, Output, Policy};
 use cantus_analyses::diff::grouped;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use indicatif::ProgressBar;
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -54,7 +55,7 @@ pub struct Hunt {
     #[arg(long)]
     narrow: bool,
     /// A run fails, too, if the guest prints this, such as "Kernel panic"
-    #[arg(long, value_name = "TEXT", conflicts_with = "narrow", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", conflicts_with = "narrow", value_parser = NonEmptyStringValueParser::new())]
     fail_on: Option<String>,
     /// Hunt with this schedule only, under different seeds: fair, random or pct, as for record
     #[arg(long, value_name = "HOW")]

@@ -54,8 +54,8 @@ static inline void begin_together(unsigned threads)
     pthread_barrier_init(&start, NULL, threads);
 }
 
-/* Keeps this thread on one CPU, counted round, and waits for all the others. Threads that are short, or that wake each other,
- * are otherwise put on the same CPU, where they take turns at their calls to the kernel and nowhere else. */
+/* Keeps this thread on one CPU, counted round, and waits for all the others. Threads that are short, or that wake each
+ * other, are otherwise put on the same CPU, where they take turns at their calls to the kernel and nowhere else. */
 static inline void begin_on(long cpu)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
