@@ -11,8 +11,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 const BUGS: [&str; 4] = ["lost_update", "aba_stack", "lost_wakeup", "lock_order"];
-/// What each program does so many times.
-const ROUNDS: u32 = 2_000;
 /// Seeds that a hunt may take.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 /// Steps of the longest slice: some rounds of a program.
@@ -24,7 +22,7 @@ const AFTER_MOST_OF_THE_BOOT: Moment = Moment::Percent(70);
 
 /// Boots under a seed, runs these programs, and gives what the console said of them: lines that begin with BUG or OK.
 fn run(programs: &[String], seed: u64, trace: &Path) -> Vec<String> {
-    let autorun = format!("bug:{} bug_rounds={ROUNDS} modules=no quiet", programs.join(","));
+    let autorun = format!("bug:{} modules=no quiet", programs.join(","));
     let (guest, options, console) = debian(2, &autorun);
     let options = Options {
         ram_bytes: 512 << 20,

@@ -52,7 +52,7 @@ static void push(uint32_t node)
 
 static void *user(void *argument)
 {
-    begin_on((long)argument);
+    begin_on((long)argument, THREADS);
     for (long i = 0; i < rounds; i++) {
         uint32_t mine[2];
         for (int k = 0; k < 2; k++) {
@@ -78,7 +78,6 @@ int main(int argc, char **argv)
     rounds = rounds_of(argc, argv, 10000);
     for (uint32_t node = 1; node <= NODES; node++)
         push(node);
-    begin_together(THREADS);
     pthread_t users[THREADS];
     for (long i = 0; i < THREADS; i++)
         if (pthread_create(&users[i], NULL, user, (void *)i) != 0)

@@ -46,17 +46,13 @@ static inline long rounds_of(int argc, char **argv, long usual)
     return rounds > 0 ? rounds : usual;
 }
 
-static pthread_barrier_t start;
+/* Threads that have come to begin_on. */
+static atomic_long ready;
 
-/* Before threads are created that begin with begin_on. */
-static inline void begin_together(unsigned threads)
-{
-    pthread_barrier_init(&start, NULL, threads);
-}
-
-/* Keeps this thread on one CPU, counted round, and waits for all the others. Threads that are short, or that wake each
- * other, are otherwise put on the same CPU, where they take turns at their calls to the kernel and nowhere else. */
-static inline void begin_on(long cpu)
+/* Keeps this thread on one CPU, counted round, and lets it begin when so many threads are there. Threads that are short, or
+ * that wake each other, are otherwise put on the same CPU, where they take turns at their calls to the kernel and nowhere
+ * else; and a barrier that sleeps lets the last one be done before the others wake. */
+static inline void begin_on(long cpu, long threads)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     cpu_set_t set;
@@ -64,5 +60,7 @@ static inline void begin_on(long cpu)
     CPU_SET((size_t)(cpus > 0 ? cpu % cpus : 0), &set);
     if (sched_setaffinity(0, sizeof set, &set) != 0)
         perror("sched_setaffinity");
-    pthread_barrier_wait(&start);
+    atomic_fetch_add(&ready, 1);
+    while (atomic_load(&ready) < threads)
+        sched_yield();
 }

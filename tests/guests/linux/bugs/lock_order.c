@@ -12,7 +12,7 @@ static long meals;
 
 static void *philosopher(void *argument)
 {
-    begin_on((long)argument);
+    begin_on((long)argument, PHILOSOPHERS);
     int first = (int)(long)argument, second = (first + 1) % PHILOSOPHERS;
 #ifdef FIXED
     if (first > second) {
@@ -34,8 +34,7 @@ static void *philosopher(void *argument)
 
 int main(int argc, char **argv)
 {
-    meals = rounds_of(argc, argv, 5000);
-    begin_together(PHILOSOPHERS);
+    meals = rounds_of(argc, argv, 30000);
     pthread_t threads[PHILOSOPHERS];
     for (int i = 0; i < PHILOSOPHERS; i++)
         pthread_mutex_init(&forks[i], NULL);

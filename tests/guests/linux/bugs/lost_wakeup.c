@@ -22,7 +22,7 @@ static void use(long item)
 static void *worker(void *argument)
 {
     (void)argument;
-    begin_on(0);
+    begin_on(0, 2);
     for (long i = 0; i < items; i++) {
 #ifdef FIXED
         pthread_mutex_lock(&mutex);
@@ -50,7 +50,7 @@ static void *worker(void *argument)
 static void *giver(void *argument)
 {
     (void)argument;
-    begin_on(1);
+    begin_on(1, 2);
     for (long i = 0; i < items; i++) {
         pthread_mutex_lock(&mutex);
         while (atomic_load(&work) != 0)
@@ -66,7 +66,6 @@ static void *giver(void *argument)
 int main(int argc, char **argv)
 {
     items = rounds_of(argc, argv, 2000);
-    begin_together(2);
     pthread_t threads[2];
     if (pthread_create(&threads[0], NULL, worker, NULL) != 0 || pthread_create(&threads[1], NULL, giver, NULL) != 0)
         return 2;
