@@ -7,6 +7,7 @@ use cantus::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 use clap::Args;
 
 use crate::args::open_file;
+use crate::console;
 use crate::failure::Failure;
 
 /// Devices over virtio, in slots in the order: drives, network cards, shared folders, console, random bytes.
@@ -168,7 +169,8 @@ impl DeviceArgs {
             slots.push(Peripheral::Share { tag: share.tag.clone(), folder: share.folder.clone() });
         }
         if self.virtio_console {
-            slots.push(Peripheral::Console { columns: COLUMNS, rows: ROWS });
+            let (columns, rows) = console::size().unwrap_or((COLUMNS, ROWS));
+            slots.push(Peripheral::Console { columns, rows });
         }
         if self.rng {
             slots.push(Peripheral::Entropy);

@@ -70,7 +70,7 @@ pub use error::Error;
 pub use executed::Executed;
 pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
-pub use options::{Captured, Input, Interrupt, Options, Output};
+pub use options::{Captured, Input, Interrupt, Keyboard, Options, Output, Typed, Typist};
 pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};

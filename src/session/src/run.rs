@@ -2,13 +2,13 @@
 
 use crate::host::{Answers, Host};
 use crate::machine::Setup;
+use crate::options::{Stdin, Typed, Typist};
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
 use cantus_interp::{Executor, Interp};
 use cantus_machine::Board;
 use cantus_machine::map::Device;
 use cantus_traces::DeviceId;
-use std::io::Read;
 use std::sync::Arc;
 
 /// What came of a run.
@@ -61,7 +61,8 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
         Input::Bytes(bytes) => {
             outside.feed(console(options.peripherals.console(), setup.machine.board()), bytes.clone())
         }
-        Input::Stdin => feed_stdin(Source::new(&outside), options, setup),
+        Input::Stdin => feed(Source::new(&outside), Typist::new(Stdin), options, setup),
+        Input::Typed(typist) => feed(Source::new(&outside), typist.clone(), options, setup),
     }
     let carriers = host.start(&outside, setup.machine.board())?;
     let ended = engine.run();
@@ -90,19 +91,23 @@ fn console(slot: Option<u8>, board: &Board) -> DeviceId {
     slot.map_or_else(|| board.console(), |slot| Device::Virtio(slot).id())
 }
 
-/// Feeds the standard input to the console, from a thread that lives as long as the process.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "reading the standard input blocks; what it reads is logged as input"
-)]
-fn feed_stdin(source: Source, options: &Options, setup: &Setup) {
+/// Feeds what is typed to the console, from a thread that lives until no more will come.
+#[expect(clippy::disallowed_methods, reason = "a keyboard blocks; what is typed is logged as input")]
+fn feed(source: Source, typist: Typist, options: &Options, setup: &Setup) {
     let board = setup.machine.board().clone();
     let slot = options.peripherals.console();
     std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        let mut stdin = std::io::stdin();
-        while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            source.0.feed(console(slot, &board), buffer[..length].to_vec());
+        let mut keyboard = typist.0.lock();
+        while let Some(typed) = keyboard.next() {
+            match typed {
+                Typed::Bytes(bytes) => source.0.feed(console(slot, &board), bytes),
+                Typed::Size { columns, rows } => {
+                    if let Some(control) = slot.and_then(|slot| Device::Virtio(slot).control_id()) {
+                        let size = [columns.to_le_bytes(), rows.to_le_bytes()].concat();
+                        source.0.feed(control, size);
+                    }
+                }
+            }
         }
         drop(source);
     });

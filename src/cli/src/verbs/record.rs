@@ -48,14 +48,17 @@ impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
+        let raw = run::console(&self.run);
         let options = Options {
             checkpoint_interval: self.checkpoint_every,
-            ..with_trace_args(run::options(&self.run, &captured)?, &self.trace)
+            ..with_trace_args(run::options(&self.run, &captured, raw.as_ref())?, &self.trace)
         };
         let recorded = match &self.output {
-            Some(path) => self.record_to(&guest, &options, path, voice)?,
-            None => record_to_folder(&guest, &options, voice)?,
+            Some(path) => self.record_to(&guest, &options, path, voice),
+            None => record_to_folder(&guest, &options, voice),
         };
+        drop(raw);
+        let recorded = recorded?;
         run::finish(&self.run, &guest, recorded.signature.as_deref())?;
         match self.run.json {
             true => {

@@ -39,7 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let wrong: [&[&str]; 24] = [
+    let wrong: [&[&str]; 33] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -58,6 +58,34 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
         &["run", &hello, "-q", "-v"],
         &["run", &hello, &hello],
+        &["run", &hello, "--kernel", &hello],
+        &["run", &hello, "--initrd", &hello],
+        &["run", &hello, "--append", "quiet"],
+        &["run", &hello, "--firmware", &hello],
+        &["run", "--initrd", &hello],
+        &["run", &hello, "--drive", "disk,format=qcow2"],
+        &["run", &hello, "--net", "bridge=br0"],
+        &["run", &hello, "--share", "nowhere"],
+        &[
+            "run",
+            &hello,
+            "--rng",
+            "--virtio-console",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+        ],
         &["diff", "one"],
         &["dump", "x", "20..10"],
         &["rm"],
