@@ -1,3 +1,5 @@
+//! A client of the protocol with hand-made messages, over a folder with links that lead out of it.
+
 use super::*;
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,3 +1,5 @@
+//! A guest of the network: a stack of its own that reaches servers on the loopback of the host.
+
 use super::*;
 use crate::host::network::{Cable, Carrier};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
