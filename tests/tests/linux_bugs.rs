@@ -17,8 +17,8 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 const SLICE_MAX: u64 = 2_000;
 /// Every how many steps a trace has a checkpoint.
 const CHECKPOINT_INTERVAL: u64 = 200_000_000;
-/// Well before the programs, which come last.
-const AFTER_MOST_OF_THE_BOOT: Moment = Moment::Percent(70);
+/// Well before the programs, which come last, and take no longer than the boot.
+const IN_THE_BOOT: Moment = Moment::Percent(50);
 
 /// Boots under a seed, runs these programs, and gives what the console said of them: lines that begin with BUG or OK.
 fn run(programs: &[String], seed: u64, trace: &Path) -> Vec<String> {
@@ -53,7 +53,7 @@ fn replays(trace: &Path, said: &[String]) {
         let console = Captured::default();
         let options = ReplayOptions {
             workers,
-            from: Some(AFTER_MOST_OF_THE_BOOT),
+            from: Some(IN_THE_BOOT),
             output: Output::Captured(console.clone()),
             ..ReplayOptions::default()
         };
