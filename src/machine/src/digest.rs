@@ -18,17 +18,27 @@ use cantus_traces::{ContentDigest, Digest, DigestHasher};
 /// What ends the pages: the number of no page.
 const END: u64 = u64::MAX;
 
+/// Bytes that are hashed at once.
+const BATCH_BYTES: usize = 256 << 10;
+
 /// The digest of a machine none of whose cores runs.
 pub(crate) fn digest(ram: &Ram, board: &Board, cores: &[Digest]) -> ContentDigest {
     let mut hasher = DigestHasher::new();
     let mut page = [0; PAGE_SIZE as usize];
+    // Hashing many bytes at a time is several times faster.
+    let mut batch = Vec::with_capacity(BATCH_BYTES + 2 * page.len());
     for index in ram.written_pages() {
         ram.read(ram.address(index), &mut page);
         if page != [0; PAGE_SIZE as usize] {
-            hasher.update(&u64::from(index.0).to_le_bytes());
-            hasher.update(&page);
+            batch.extend_from_slice(&u64::from(index.0).to_le_bytes());
+            batch.extend_from_slice(&page);
+        }
+        if batch.len() >= BATCH_BYTES {
+            hasher.update(&batch);
+            batch.clear();
         }
     }
+    hasher.update(&batch);
     hasher.update(&END.to_le_bytes());
     let mut devices = Vec::new();
     board.write_state(&mut devices);

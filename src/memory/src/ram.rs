@@ -198,19 +198,17 @@ impl Ram {
     /// Copies guest bytes out. Panics where they are not RAM.
     pub fn read(&self, address: Gpa, into: &mut [u8]) {
         let from = self.host_range(address, into.len() as u64);
-        let mut at = 0;
-        while at < into.len() {
-            let fits = |width: &Width| {
-                let length = width.bytes() as usize;
-                (from as usize + at).is_multiple_of(length) && into.len() - at >= length
-            };
-            let width =
-                [Width::Double, Width::Word, Width::Half].into_iter().find(fits).unwrap_or(Width::Byte);
-            let length = width.bytes() as usize;
+        let (head, whole) = split(from, into.len());
+        let copy = |at: usize, width: Width, into: &mut [u8]| {
             // SAFETY: `host_range` has checked the whole range.
             let value = unsafe { host::load(from.add(at), width) };
-            into[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
-            at += length;
+            into.copy_from_slice(&value.to_le_bytes()[..into.len()]);
+        };
+        for (at, width) in pieces(from, 0..head).chain(pieces(from, head + whole..into.len())) {
+            copy(at, width, &mut into[at..at + width.bytes() as usize]);
+        }
+        for (at, word) in into[head..head + whole].chunks_exact_mut(WORD).enumerate() {
+            copy(head + at * WORD, Width::Double, word);
         }
     }
 
@@ -220,22 +218,46 @@ impl Ram {
         if !from.is_empty() {
             self.note_range(address, from.len() as u64);
         }
-        let mut at = 0;
-        while at < from.len() {
-            // The widest that is aligned and fits, so that nobody sees half of an aligned number.
-            let fits = |width: &Width| {
-                let length = width.bytes() as usize;
-                (into as usize + at).is_multiple_of(length) && from.len() - at >= length
-            };
-            let width =
-                [Width::Double, Width::Word, Width::Half].into_iter().find(fits).unwrap_or(Width::Byte);
-            let length = width.bytes() as usize;
-            let value = from[at..at + length].iter().rfold(0, |value, &byte| value << 8 | u64::from(byte));
+        let (head, whole) = split(into, from.len());
+        let copy = |at: usize, width: Width, from: &[u8]| {
+            let value = from.iter().rfold(0, |value, &byte| value << 8 | u64::from(byte));
             // SAFETY: `host_range` has checked the whole range.
             unsafe { host::store(into.add(at), width, value) };
-            at += length;
+        };
+        for (at, width) in pieces(into, 0..head).chain(pieces(into, head + whole..from.len())) {
+            copy(at, width, &from[at..at + width.bytes() as usize]);
+        }
+        for (at, word) in from[head..head + whole].chunks_exact(WORD).enumerate() {
+            copy(head + at * WORD, Width::Double, word);
         }
     }
+}
+
+/// Bytes of the widest access.
+const WORD: usize = 8;
+
+/// How many bytes of a range come before its first aligned word, and how many whole words there are, in bytes.
+fn split(start: *const u8, length: usize) -> (usize, usize) {
+    let head = (start as usize).wrapping_neg() % WORD;
+    let head = head.min(length);
+    (head, (length - head) / WORD * WORD)
+}
+
+/// The widest aligned pieces that a part of a range from `start` is made of, so that nobody sees half of an aligned
+/// number.
+fn pieces(start: *const u8, part: Range<usize>) -> impl Iterator<Item = (usize, Width)> {
+    let mut at = part.start;
+    std::iter::from_fn(move || {
+        let fits = |width: &Width| {
+            let length = width.bytes() as usize;
+            (start as usize + at).is_multiple_of(length) && part.end - at >= length
+        };
+        let width = [Width::Double, Width::Word, Width::Half, Width::Byte].into_iter().find(fits);
+        let width = width.filter(|_| at < part.end)?;
+        let piece = (at, width);
+        at += width.bytes() as usize;
+        Some(piece)
+    })
 }
 
 /// The pages whose bits are set.
