@@ -28,6 +28,8 @@ pub mod status {
     pub const UNAVAILABLE: u8 = 69;
     /// The host could not read or write.
     pub const IO: u8 = 74;
+    /// A line of the console matched `--stop-on`.
+    pub const MATCHED: u8 = 123;
     /// A run reached its limit of instructions, or hung.
     pub const HUNG: u8 = 124;
     /// The user stopped it.

@@ -55,6 +55,7 @@ mod record;
 mod replay;
 mod run;
 mod seek;
+mod stop_on;
 mod stretch;
 mod verify;
 mod watch;
@@ -76,6 +77,7 @@ pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
 pub use run::{Ran, run};
 pub use seek::{Span, Stand};
+pub use stop_on::StopOn;
 pub use verify::{Narrowed, Verified, verify, verify_stretches};
 
 /// README's example compiles.

@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::Peripherals;
+use crate::{Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Options {
     pub output: Output,
     /// Where the guest's console input comes from. From nowhere by default.
     pub input: Input,
+    /// Ends the run when a line of the guest's console matches. Never by default.
+    pub stop_on: Option<StopOn>,
     /// Ends the run from outside.
     pub interrupt: Interrupt,
     /// Whether the trace says what host recorded it, and when, for people who read it. It does by default.
@@ -71,6 +73,7 @@ impl Default for Options {
             signature_granularity: None,
             output: Output::Nowhere,
             input: Input::Nothing,
+            stop_on: None,
             interrupt: Interrupt::default(),
             describe_host: true,
             command_line: Vec::new(),

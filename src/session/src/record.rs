@@ -3,6 +3,7 @@
 use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
+use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Options};
 use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
 use cantus_interp::Interp;
@@ -64,35 +65,42 @@ pub fn record(
     let (recorder, lanes) = Recorder::new(plan, streams);
     let cores = setup.cores().into_iter().zip(lanes);
     let cores = cores.map(|(core, lane)| (core, Interp::new(), lane)).collect();
+    let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),
         recorder,
         cores,
         setup.bus(),
         setup.safepoints.clone(),
-        options.output.console(),
+        console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host);
+    let ended = drive(engine, options, &setup, &host, watch.as_deref());
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
     drop(ended.boundary);
     let writer = Arc::into_inner(writer).expect("the recorder is gone, and nobody else has the writer");
-    let totals = writer.finish(footer(outcome, cores, &setup))?;
+    let totals = writer.finish(footer(outcome, cores, &setup, watch.and_then(|watch| watch.matched())))?;
     if let Some(error) = host.failure() {
         return Err(error);
     }
     Ok(Recorded { outcome, steps, signature: setup.signature(options)?, path: path.to_owned(), totals })
 }
 
-fn footer(outcome: Outcome, cores: Vec<cantus_traces::CoreEnd>, setup: &Setup) -> Footer {
+fn footer(
+    outcome: Outcome,
+    cores: Vec<cantus_traces::CoreEnd>,
+    setup: &Setup,
+    matched: Option<String>,
+) -> Footer {
     let (reason, exit_status) = match outcome {
         Outcome::Exit(status) => (EndReason::Exited, Some(status as i32)),
         Outcome::Reset => (EndReason::Exited, None),
         Outcome::Hung => (EndReason::Deadlocked, None),
         Outcome::Limit(_) => (EndReason::LimitReached, None),
         Outcome::Interrupted => (EndReason::Interrupted, None),
+        Outcome::Matched => (EndReason::Matched(matched.unwrap_or_default()), None),
         Outcome::Failed => (EndReason::Failed("the trace could not be written".into()), None),
         Outcome::Replayed | Outcome::Stuck(_) => {
             (EndReason::Failed("the cores waited for each other".into()), None)

@@ -2,6 +2,7 @@
 
 use crate::host::{Answers, Host};
 use crate::machine::Setup;
+use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
 use cantus_interp::{Executor, Interp};
@@ -30,16 +31,17 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
     let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
+    let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),
         Free,
         cores,
         setup.bus(),
         setup.safepoints.clone(),
-        options.output.console(),
+        console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host);
+    let ended = drive(engine, options, &setup, &host, watch.as_deref());
     if let Some(error) = host.failure() {
         return Err(error);
     }
@@ -53,13 +55,17 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     options: &Options,
     setup: &Setup,
     host: &Arc<Host>,
+    watch: Option<&Watch>,
 ) -> Ended<B> {
     let outside = engine.outside();
+    if let Some(watch) = watch {
+        watch.begin(&outside);
+    }
     options.interrupt.watch(outside.clone());
     match &options.input {
         Input::Nothing => {}
         Input::Bytes(bytes) => {
-            outside.feed(console(options.peripherals.console(), setup.machine.board()), bytes.clone())
+            outside.feed(input_device(options.peripherals.console(), setup.machine.board()), bytes.clone())
         }
         Input::Stdin => feed_stdin(outside.clone(), options, setup),
     }
@@ -68,7 +74,7 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
 }
 
 /// The device that console input is for: the virtio console in this slot, or what the board says.
-fn console(slot: Option<u8>, board: &Board) -> DeviceId {
+fn input_device(slot: Option<u8>, board: &Board) -> DeviceId {
     slot.map_or_else(|| board.console(), |slot| Device::Virtio(slot).id())
 }
 
@@ -85,7 +91,7 @@ fn feed_stdin(outside: Arc<Outside>, options: &Options, setup: &Setup) {
         let mut buffer = [0; 4096];
         let mut stdin = std::io::stdin();
         while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            outside.feed(console(slot, &board), buffer[..length].to_vec());
+            outside.feed(input_device(slot, &board), buffer[..length].to_vec());
         }
         outside.set_input_open(false);
     });

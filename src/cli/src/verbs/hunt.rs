@@ -31,7 +31,8 @@ const STEPS_MAX: u64 = 100_000_000;
 /// Record a guest again and again, and keep only what failed
 ///
 /// Each run has another schedule: random turns of different lengths, and random priorities with random change points.
-/// A run fails if the guest's status is not 0, if it hangs, or if it reaches its limit of instructions.
+/// A run fails if the guest's status is not 0, if it hangs, if it reaches its limit of instructions, or if a line of its
+/// console matches --stop-on.
 #[derive(Args, Debug)]
 pub struct Hunt {
     #[command(flatten)]

@@ -77,6 +77,7 @@ pub fn tell_outcome(voice: Voice, outcome: cantus::Outcome) {
         cantus::Outcome::Hung
         | cantus::Outcome::Limit(_)
         | cantus::Outcome::Interrupted
+        | cantus::Outcome::Matched
         | cantus::Outcome::Failed
         | cantus::Outcome::Replayed
         | cantus::Outcome::Stuck(_) => voice.say(format!("cantus: {}", outcome::in_words(outcome))),

@@ -39,7 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let wrong: [&[&str]; 24] = [
+    let wrong: [&[&str]; 26] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -58,6 +58,8 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
         &["run", &hello, "-q", "-v"],
         &["run", &hello, &hello],
+        &["run", &hello, "--stop-on", "(unfinished"],
+        &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],
         &["diff", "one"],
         &["dump", "x", "20..10"],
         &["rm"],
