@@ -66,6 +66,27 @@ impl Recorder {
         });
     }
 
+    /// The run does not begin with the cores' reset but as they stand: the trace begins here, with a checkpoint of all
+    /// memory at cut 0. To be called before any core runs, once.
+    pub fn begin_here(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        let Some((first, _)) = cores.first() else { return };
+        let ram = first.ram.clone();
+        self.note_first_cut(cores);
+        let positions: Vec<_> = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        *self.checkpoints.last.lock() =
+            Last { cut: Some(0), steps: positions.iter().map(|position| position.0).sum() };
+        // Of what changed before, nothing needs to be known: everything is written.
+        ram.take_changed();
+        self.cuts.writer.checkpoint(&Checkpoint {
+            cut: 0,
+            base: None,
+            positions,
+            cores: cores.iter().map(|(core, lane)| state(core, lane)).collect(),
+            devices: (self.checkpoints.devices)(),
+            pages: ram.written_pages().map(|page| self.store(&ram, page)).collect(),
+        });
+    }
+
     fn store(&self, ram: &Ram, page: PageIndex) -> (u64, ContentDigest) {
         let mut bytes = [0; PAGE_BYTES];
         ram.read(ram.address(page), &mut bytes);

@@ -171,10 +171,10 @@ impl From<cantus::Error> for Failure {
             Error::Checkpoint { .. } => Self::new(status::BAD_DATA, message).advise(
                 "verify the trace without -j, and replay it without --from, to do without checkpoints",
             ),
+            Error::Resume { .. } => Self::new(status::BAD_DATA, message),
             Error::Diff(_) | Error::Again { .. } => Self::new(status::BAD_DATA, message),
-            Error::ImageMissing { .. } => {
-                Self::new(status::NO_SUCH_FILE, message).advise("give it with --guest FILE")
-            }
+            Error::ImageMissing { .. } => Self::new(status::NO_SUCH_FILE, message)
+                .advise("give it with --guest FILE; to record --from the trace, as the guest"),
         }
     }
 }

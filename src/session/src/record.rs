@@ -6,11 +6,11 @@ use crate::run::drive;
 use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Options};
 use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
-use cantus_interp::Interp;
+use cantus_interp::{Core, Interp};
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
-    Configuration, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
+    Configuration, CoreId, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
     TraceWriter, WriterOptions,
 };
 use std::path::{Path, PathBuf};
@@ -42,10 +42,29 @@ pub fn record(
     path: impl AsRef<Path>,
     force: bool,
 ) -> Result<Recorded, Error> {
-    let path = path.as_ref();
     let setup = Setup::new(guest, options)?;
+    let begun = Begun { cores: setup.cores(), clock: None };
+    record_machine(guest, options, setup, begun, header(guest, options), path.as_ref(), force)
+}
+
+/// How a machine stands when its recording begins.
+pub(crate) struct Begun {
+    pub(crate) cores: Vec<Core>,
+    /// Where its clock stands, in ticks, if it does not begin with the cores' reset.
+    pub(crate) clock: Option<u64>,
+}
+
+/// Records a machine from where it stands.
+pub(crate) fn record_machine(
+    guest: &Guest,
+    options: &Options,
+    setup: Setup,
+    begun: Begun,
+    header: Header,
+    path: &Path,
+    force: bool,
+) -> Result<Recorded, Error> {
     let host = Host::new(options)?;
-    let header = header(guest, options);
     let files = files(guest, options);
     let stored = files.iter().filter(|_| options.embed_images).map(|(_, file)| &*file.bytes);
     let stored: Vec<&[u8]> = stored.collect();
@@ -62,8 +81,13 @@ pub fn record(
         memory: setup.memory_digest(),
         devices: setup.device_state(),
     };
-    let (recorder, lanes) = Recorder::new(plan, streams);
-    let cores = setup.cores().into_iter().zip(lanes);
+    let (recorder, mut lanes) = Recorder::new(plan, streams);
+    let Begun { mut cores, clock } = begun;
+    if clock.is_some() {
+        let mut machine: Vec<_> = cores.iter_mut().zip(&mut lanes).collect();
+        recorder.begin_here(&mut machine);
+    }
+    let cores = cores.into_iter().zip(lanes);
     let cores = cores.map(|(core, lane)| (core, Interp::new(), lane)).collect();
     let watch = Watch::new(options);
     let engine = Engine::new(
@@ -75,6 +99,14 @@ pub fn record(
         console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
+    if let Some(ticks) = clock {
+        let outside = engine.outside();
+        outside.begin_clock(ticks);
+        for core in (0..options.cores).map(|core| CoreId(core as u8)) {
+            let (lines, deadline) = setup.machine.board().live(core);
+            outside.begin_lines(core, lines, deadline);
+        }
+    }
     let ended = drive(engine, options, &setup, &host, watch.as_deref());
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
@@ -115,7 +147,7 @@ fn files(guest: &Guest, options: &Options) -> Vec<(ImageRole, GuestFile)> {
     guest.files().into_iter().chain(drives).collect()
 }
 
-fn header(guest: &Guest, options: &Options) -> Header {
+pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
     let image = if options.embed_images { Image::stored } else { Image::left_out };
     Header {
         recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),

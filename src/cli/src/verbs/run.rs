@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use cantus::{Captured, Guest, Input, Options, Output};
+use cantus::{Captured, Input, Options, Output};
 use clap::Args;
 
 use crate::args::RunArgs;
@@ -25,7 +25,7 @@ impl Run {
         let captured = Captured::default();
         let options = options(&self.run, &captured)?;
         let ran = cantus::run(&guest, &options)?;
-        finish(&self.run, &guest, ran.signature.as_deref())?;
+        finish(&self.run, &guest.name, ran.signature.as_deref())?;
         match self.run.json {
             true => {
                 let mut out = terminal::out();
@@ -55,7 +55,7 @@ pub fn options(run: &RunArgs, captured: &Captured) -> Result<Options, Failure> {
 }
 
 /// Writes the signature, if one is wanted.
-pub fn finish(run: &RunArgs, guest: &Guest, signature: Option<&str>) -> Result<(), Failure> {
+pub fn finish(run: &RunArgs, guest: &str, signature: Option<&str>) -> Result<(), Failure> {
     match (&run.signature, signature) {
         (None, _) => Ok(()),
         (Some(path), Some(signature)) => fs::write(path, signature)
@@ -63,8 +63,7 @@ pub fn finish(run: &RunArgs, guest: &Guest, signature: Option<&str>) -> Result<(
         (Some(_), None) => Err(Failure::new(
             status::BAD_DATA,
             format!(
-                "{}: has no signature: expected an ELF file with the symbols begin_signature and end_signature",
-                guest.name
+                "{guest}: has no signature: expected an ELF file with the symbols begin_signature and end_signature"
             ),
         )),
     }
