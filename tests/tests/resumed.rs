@@ -1,5 +1,5 @@
-//! Recordings that begin in the middle of a recorded run: they replay on their own, from wherever, and what the guest waits
-//! for comes.
+//! Recordings that do not hold a run from its beginning, since they go on from another one, or keep only the end: they replay on their own, from wherever, and what the guest
+//! waits for comes.
 
 use cantus::{
     Error, Guest, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
@@ -145,4 +145,49 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
         Trace::open(&second).expect("a trace").origin().expect("whole").expect("it begins later");
     assert_eq!(begun.iter().map(|position| position.0).collect::<Vec<_>>(), stopped.steps);
     assert_eq!(replay(&second, &on_two()).expect("it replays").verdict, Verdict::Identical);
+}
+
+/// A recording that keeps the last so many steps, of a guest that runs for long.
+fn kept(path: &Path, keep_last: u64, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
+    let options = Options {
+        cores: 2,
+        workers: 2,
+        digest_interval: 1_000,
+        checkpoint_interval,
+        keep_last: Some(keep_last),
+        ..Options::default()
+    };
+    let recorded = cantus::record(&guest, &options, path, true).expect("it is recorded");
+    assert_eq!(recorded.outcome, Outcome::Exit(0));
+    (Trace::open(path).expect("a trace"), recorded.steps)
+}
+
+#[test]
+fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kept.cantus");
+    for (keep, every) in [(20_000, 0), (20_000, 1_000), (40_000, 1_000_000)] {
+        let (trace, steps) = kept(&path, keep, every);
+        let (_, begun) = trace.origin().expect("whole").expect("it begins later");
+        let held: u64 = steps.iter().zip(&begun).map(|(end, begun)| end - begun.0).sum();
+        assert!((keep..3 * keep).contains(&held), "{held} of {steps:?} are held, {keep} were wanted");
+        assert!(trace.checkpoints().len() > 1, "{:?}", trace.checkpoints());
+        let whole = replay(&path, &on_two()).expect("it replays");
+        assert_eq!((whole.verdict, whole.steps), (Verdict::Identical, steps), "{keep} of {every}");
+        let verified = verify_stretches(&path, &on_two(), 2).expect("it verifies");
+        assert_eq!(verified.replayed.verdict, Verdict::Identical);
+        for percent in [0, 40, 100] {
+            let moment = Some(Moment::Percent(percent));
+            let from = ReplayOptions { from: moment, ..on_two() };
+            assert_eq!(replay(&path, &from).expect("it replays").verdict, Verdict::Identical, "{percent}%");
+            let to = ReplayOptions { to: moment, ..on_two() };
+            assert_eq!(replay(&path, &to).expect("it replays").verdict, Verdict::Identical, "{percent}%");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no part is left");
+    }
+    // One that is longer than the run holds all of it.
+    let (trace, _) = kept(&path, 1 << 40, 0);
+    assert_eq!(trace.origin().expect("whole"), None);
 }

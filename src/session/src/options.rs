@@ -36,6 +36,9 @@ pub struct Options {
     /// Every how many steps of all cores together the trace gets a checkpoint, which a replay can begin at. One
     /// billion by default; 0 means never.
     pub checkpoint_interval: u64,
+    /// A trace holds so many of the last steps of all cores together, and at most about twice as many: it then begins at a
+    /// checkpoint. Checkpoints come at least four times as often. It holds all by default.
+    pub keep_last: Option<u64>,
     /// Whether the trace holds the guest's bytes. It does by default.
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
@@ -69,6 +72,7 @@ impl Default for Options {
             digest_interval: 1_000_000,
             cut_interval: 200_000_000,
             checkpoint_interval: 1_000_000_000,
+            keep_last: None,
             embed_images: true,
             signature_granularity: None,
             output: Output::Nowhere,

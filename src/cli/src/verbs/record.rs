@@ -49,7 +49,22 @@ pub struct Record {
     /// Write a checkpoint, which a replay can begin at, every so many instructions of all cores; 0: none
     #[arg(long, value_name = "N", default_value = "1G", value_parser = args::count)]
     checkpoint_every: u64,
+    /// Keep only the end of the run: so many instructions of all cores at least, about twice as many at most. The trace is
+    /// cut short while it is written; killed at any moment, the recorder leaves one that replays
+    #[arg(long, value_name = "N", value_parser = kept)]
+    keep_last: Option<u64>,
 }
+
+/// How much of a run is kept: enough for some checkpoints.
+fn kept(text: &str) -> Result<u64, String> {
+    match args::count(text)? {
+        0..KEPT_MIN => Err(format!("must be at least {KEPT_MIN}")),
+        steps => Ok(steps),
+    }
+}
+
+/// Less than this is not worth a checkpoint.
+const KEPT_MIN: u64 = 1_000;
 
 #[derive(Serialize)]
 struct Facts {
@@ -105,6 +120,7 @@ impl Record {
         let captured = Captured::default();
         let options = Options {
             checkpoint_interval: self.checkpoint_every,
+            keep_last: self.keep_last,
             ..with_trace_args(run::options(&self.run, &captured)?, &self.trace)
         };
         let recorded = match &self.output {

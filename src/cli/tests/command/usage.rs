@@ -39,7 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let wrong: [&[&str]; 26] = [
+    let wrong: [&[&str]; 28] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -60,6 +60,8 @@ fn usage_errors_end_with_64() {
         &["run", &hello, &hello],
         &["run", &hello, "--stop-on", "(unfinished"],
         &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],
+        &["record", &hello, "--keep-last", "0"],
+        &["record", &hello, "--keep-last", "long"],
         &["diff", "one"],
         &["dump", "x", "20..10"],
         &["rm"],
