@@ -292,6 +292,10 @@ impl Boundary for Replayer {
         self.is_satisfied(lane)
     }
 
+    fn awaits(&self, lane: &Lane) -> Option<(CoreId, u64)> {
+        lane.waits_for
+    }
+
     #[inline(always)]
     fn completed(&self, lane: &Lane, position: u64) {
         self.publish(lane, position);

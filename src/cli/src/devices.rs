@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use cantus::{Drive, Peripheral, Peripherals, Wire, network_address};
+use cantus::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 use clap::Args;
 
 use crate::args::open_file;
+use crate::console;
 use crate::failure::Failure;
 
 /// Devices over virtio, in slots in the order: drives, network cards, shared folders, console, random bytes.
@@ -16,8 +17,11 @@ pub struct DeviceArgs {
     /// A drive with a raw image, which is not changed unless write-through is added; may be given several times
     #[arg(long, value_name = "FILE[,readonly][,write-through]")]
     pub drive: Vec<DriveArg>,
-    /// A network card: on a hub in a folder that several guests share, or a tap device of the host
-    #[arg(long, value_name = "hub=FOLDER|tap=NAME|none[,mac=ADDRESS]")]
+    /// A network card: with a network of its own, on a hub in a folder that several guests share, or a tap device
+    ///
+    /// user is a network of the guest's own: 10.0.2.15 by DHCP, TCP through the host, and the host's resolver.
+    /// hostfwd=tcp::HOSTPORT-:GUESTPORT forwards a port of the host's 127.0.0.1 to the guest; may be given several times.
+    #[arg(long, value_name = "user[,hostfwd=..]|hub=FOLDER|tap=NAME|none[,mac=ADDRESS]")]
     pub net: Vec<NetArg>,
     /// A folder that the guest may read, by a tag: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt
     #[arg(long, value_name = "TAG=FOLDER")]
@@ -88,14 +92,25 @@ impl FromStr for NetArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut words = text.split(',');
         let first = words.next().unwrap_or_default();
-        let wire = match first.split_once('=') {
+        let mut wire = match first.split_once('=') {
             Some(("hub", folder)) if !folder.is_empty() => Wire::Hub(folder.into()),
             Some(("tap", name)) if !name.is_empty() => Wire::Tap(name.to_owned()),
+            None if first == "user" => Wire::User(Vec::new()),
             None if first == "none" => Wire::Nothing,
-            Some(_) | None => return Err("expected hub=FOLDER, tap=NAME or none".to_owned()),
+            Some(_) | None => return Err("expected user, hub=FOLDER, tap=NAME or none".to_owned()),
         };
         let mut address = None;
         for word in words {
+            if let Wire::User(forwards) = &mut wire
+                && let Some(rule) = word.strip_prefix("hostfwd=")
+            {
+                forwards.push(forward(rule).ok_or_else(|| {
+                    format!(
+                        "'{rule}' forwards nothing: expected tcp::HOSTPORT-:GUESTPORT, such as tcp::2222-:22"
+                    )
+                })?);
+                continue;
+            }
             let mac = word
                 .strip_prefix("mac=")
                 .ok_or_else(|| format!("'{word}' is not known: expected mac=ADDRESS"))?;
@@ -106,6 +121,17 @@ impl FromStr for NetArg {
         }
         Ok(Self { wire, address })
     }
+}
+
+/// What a rule as QEMU's says: `tcp:[127.0.0.1]:HOSTPORT-[10.0.2.15]:GUESTPORT`.
+fn forward(rule: &str) -> Option<Forward> {
+    let (host, guest) = rule.strip_prefix("tcp:")?.split_once('-')?;
+    let port = |end: &str, address: &str| {
+        let (named, port) = end.split_once(':')?;
+        let port = port.parse::<u16>().ok().filter(|&port| port != 0)?;
+        (named.is_empty() || named == address).then_some(port)
+    };
+    Some(Forward { host_port: port(host, "127.0.0.1")?, guest_port: port(guest, "10.0.2.15")? })
 }
 
 impl FromStr for ShareArg {
@@ -143,7 +169,8 @@ impl DeviceArgs {
             slots.push(Peripheral::Share { tag: share.tag.clone(), folder: share.folder.clone() });
         }
         if self.virtio_console {
-            slots.push(Peripheral::Console { columns: COLUMNS, rows: ROWS });
+            let (columns, rows) = console::size().unwrap_or((COLUMNS, ROWS));
+            slots.push(Peripheral::Console { columns, rows });
         }
         if self.rng {
             slots.push(Peripheral::Entropy);
@@ -172,6 +199,14 @@ mod tests {
         let address = Some([0x52, 0x54, 0, 0, 0, 0xff]);
         assert_eq!(net("hub=/x,mac=52:54:00:00:00:ff"), Ok(NetArg { wire: Wire::Hub("/x".into()), address }));
         assert_eq!(net("tap=tap0"), Ok(NetArg { wire: Wire::Tap("tap0".into()), address: None }));
+        assert_eq!(net("user"), Ok(NetArg { wire: Wire::User(Vec::new()), address: None }));
+        let wire = Wire::User(vec![
+            Forward { host_port: 2222, guest_port: 22 },
+            Forward { host_port: 8080, guest_port: 80 },
+        ]);
+        let forwarding =
+            "user,hostfwd=tcp::2222-:22,mac=52:54:00:00:00:ff,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:80";
+        assert_eq!(net(forwarding), Ok(NetArg { wire, address }));
         let share = ShareArg { tag: "a".into(), folder: "b=c".into() };
         assert_eq!("a=b=c".parse::<ShareArg>(), Ok(share));
     }
@@ -185,6 +220,19 @@ mod tests {
         {
             assert!(bad.parse::<NetArg>().is_err(), "{bad}");
         }
+        for rule in [
+            "",
+            "tcp::1",
+            "tcp::1-:",
+            "tcp::0-:1",
+            "tcp::1-:65536",
+            "udp::1-:1",
+            "tcp:0.0.0.0:1-:1",
+            "tcp:1-1",
+        ] {
+            assert!(format!("user,hostfwd={rule}").parse::<NetArg>().is_err(), "{rule}");
+        }
+        assert!("none,hostfwd=tcp::1-:1".parse::<NetArg>().is_err());
         for bad in ["", "x", "=x", "x=", "a,b=c"] {
             assert!(bad.parse::<ShareArg>().is_err(), "{bad}");
         }

@@ -162,6 +162,7 @@ impl From<cantus::Error> for Failure {
         let message = with_sources(&error);
         match error {
             Error::File { path, error } => Self::io(&path, "read it", &error),
+            Error::Wire { error, .. } => Self::new(status_of(&error), message),
             Error::Configuration(_) | Error::Granularity(_) | Error::Peripherals(_) => Self::usage(message),
             Error::Image(_) | Error::Machine(_) | Error::Incompatible { .. } | Error::Setting { .. } => {
                 Self::new(status::BAD_DATA, message)

@@ -4,6 +4,7 @@
 //! [`failure::Failure`], which is told in one place and never by a panic.
 
 mod args;
+mod console;
 mod devices;
 mod failure;
 mod moments;

@@ -69,6 +69,12 @@ pub trait Boundary: Sync {
     /// Whether a core that was blocked, or told to wait, may try again.
     fn ready(&self, lane: &Self::Lane) -> bool;
 
+    /// A core that waits, waits for this core to have completed so many steps, if that is all that it waits for.
+    fn awaits(&self, lane: &Self::Lane) -> Option<(CoreId, u64)> {
+        let _ = lane;
+        None
+    }
+
     /// The core has completed this many steps, and everything that they did to memory is done.
     fn completed(&self, lane: &Self::Lane, position: u64);
 

@@ -13,7 +13,7 @@ pub enum ClockPolicy {
     /// As the host's does.
     Host,
     /// A nanosecond for each instruction that every core which is not asleep retires on average; when all sleep, it
-    /// jumps to the next timer.
+    /// jumps to the next timer, or goes there as the host's does while there may be input.
     Virtual,
 }
 
@@ -93,6 +93,21 @@ impl Clock {
         }
     }
 
+    /// How long the host's clock takes to get to `ticks`, and what it shows now, for [`Clock::idled`]: virtual time that
+    /// is not to jump.
+    #[expect(clippy::disallowed_methods, reason = "the owner of host time: what it shows is logged")]
+    pub(crate) fn pace(&self, ticks: u64) -> (Duration, Instant) {
+        let left = ticks.saturating_sub(self.now()).saturating_mul(NANOSECONDS_PER_TICK);
+        (Duration::from_nanos(left), Instant::now())
+    }
+
+    /// Every core has waited since `since`: virtual time goes on by as much, but not beyond `ticks`.
+    pub(crate) fn idled(&self, since: Instant, ticks: u64) {
+        let passed = since.elapsed().as_nanos() / u128::from(NANOSECONDS_PER_TICK);
+        let left = ticks.saturating_sub(self.now());
+        self.offset.fetch_add(u128::from(left).min(passed) as i64, Relaxed);
+    }
+
     /// A core falls asleep.
     pub fn asleep(&self) {
         self.awake.fetch_sub(1, Relaxed);
@@ -133,5 +148,21 @@ mod tests {
             assert_eq!(clock.now(), ticks);
         }
         assert!(Clock::new(ClockPolicy::Host, 1).jump(u64::MAX - 1).is_some());
+    }
+
+    #[test]
+    fn time_that_was_waited_for_passes_as_far_as_the_timer() {
+        let clock = Clock::new(ClockPolicy::Virtual, 1);
+        let (left, now) = clock.pace(50);
+        assert_eq!(left, Duration::from_micros(5));
+        let an_hour_ago = now.checked_sub(Duration::from_secs(3600)).expect("the host counts from long ago");
+        clock.idled(an_hour_ago, 50);
+        assert_eq!(clock.now(), 50);
+        clock.idled(an_hour_ago, 7);
+        assert_eq!(clock.now(), 50, "there is no way back");
+        clock.idled(an_hour_ago, u64::MAX);
+        assert!(clock.now() >= 3600 * TICKS_PER_SECOND);
+        assert_eq!(clock.pace(0).0, Duration::ZERO);
+        assert!(clock.pace(u64::MAX).0 > Duration::from_secs(1 << 30));
     }
 }

@@ -182,7 +182,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             running.blocked = matches!(turn, Turn::Blocked);
             let back = match &turn {
                 Turn::Ready => Back::Ready,
-                Turn::Blocked => Back::Blocked,
+                Turn::Blocked => match self.boundary.awaits(&running.lane) {
+                    Some((core, position)) => Back::Awaiting(core, position),
+                    None => Back::Blocked,
+                },
                 Turn::Asleep => Back::Asleep,
                 Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
@@ -190,8 +193,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             if matches!(turn, Turn::AtCut) && B::LIVE {
                 self.outside.safepoints.raise_all();
             }
+            let position = running.core.position;
             *place.lock() = Some(running);
-            scheduler.put_back(id, steps, back, clock, || self.outside.sleeps_until(id, seen));
+            scheduler.put_back(id, steps, position, back, clock, || self.outside.sleeps_until(id, seen));
             vain = if steps == 0 { vain + 1 } else { 0 };
             if vain > VAIN_PICKS_MAX {
                 std::thread::yield_now();

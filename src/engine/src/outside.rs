@@ -11,7 +11,7 @@ use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
 /// The bits of the timer interrupts in `mip` (Privileged ISA, "Machine Interrupt Registers"; "Sstc").
 const MTIP: u32 = 1 << 7;
@@ -62,7 +62,8 @@ pub struct Outside {
     lines: Box<[AtomicU32]>,
     deadlines: Box<[Deadlines]>,
     inbox: Mutex<VecDeque<(DeviceId, Vec<u8>)>>,
-    input_open: AtomicBool,
+    /// Sources that may still bring input.
+    sources: AtomicUsize,
     stopped: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
@@ -104,7 +105,7 @@ impl Outside {
             lines: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             deadlines: (0..cores).map(|_| Deadlines::never()).collect(),
             inbox: Mutex::default(),
-            input_open: AtomicBool::new(false),
+            sources: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             outcome: Mutex::default(),
             console,
@@ -145,14 +146,26 @@ impl Outside {
         *self.outcome.lock()
     }
 
-    /// Says whether [`Outside::feed`] may still bring input. As long as it may, a machine whose cores all wait is not hung.
-    pub fn set_input_open(&self, open: bool) {
-        self.input_open.store(open, SeqCst);
+    /// One more source may bring input from now on, such as a terminal or a network. As long as there is one, a machine
+    /// whose cores all wait is not hung, and its virtual time passes no faster than the host's: whoever types does so in
+    /// the guest's time.
+    pub fn open_input(&self) {
+        self.sources.fetch_add(1, SeqCst);
+    }
+
+    /// One of the sources of [`Outside::open_input`] brings nothing any more.
+    pub fn close_input(&self) {
+        self.sources.fetch_sub(1, SeqCst);
         self.scheduler.wake_workers();
     }
 
     pub(crate) fn is_input_open(&self) -> bool {
-        self.input_open.load(SeqCst)
+        self.sources.load(SeqCst) != 0
+    }
+
+    /// How many inputs have been brought and not been received yet.
+    pub fn waiting(&self) -> usize {
+        self.inbox.lock().len()
     }
 
     /// Brings input for a device. Core 0 receives it at its next safepoint. May be called from any thread.

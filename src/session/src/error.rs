@@ -18,6 +18,14 @@ pub enum Error {
         /// What the host says.
         error: io::Error,
     },
+    /// What a network card is to be connected to is not there.
+    #[error("a network card cannot be connected to {wire}: {error}")]
+    Wire {
+        /// The wire, as in `tap=NAME`.
+        wire: String,
+        /// What the host says.
+        error: io::Error,
+    },
     /// The machine that was asked for cannot be.
     #[error(transparent)]
     Configuration(#[from] ConfigError),

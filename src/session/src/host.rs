@@ -3,13 +3,18 @@
 //! What devices are told here is in the trace where the guest can see it; a replay asks nobody.
 
 pub(crate) mod drive;
+pub(crate) mod folder;
+pub(crate) mod network;
 pub(crate) mod random;
 
 use crate::{ClockPolicy, Error, Options, Peripheral};
 use cantus_engine::{self as engine, Outside};
+use cantus_machine::Board;
 use cantus_machine::map::Device;
 use cantus_traces::DeviceId;
 use drive::File;
+use folder::Folder;
+use network::{Cable, Carrier};
 use parking_lot::Mutex;
 use random::Random;
 use std::sync::Arc;
@@ -18,6 +23,8 @@ use std::sync::Arc;
 enum Behind {
     Nothing,
     File(File),
+    Folder(Folder),
+    Wire(Arc<Cable>),
     Random(Mutex<Random>),
 }
 
@@ -45,16 +52,26 @@ impl Host {
         Ok(Arc::new(Self { slots: slots.collect::<Result<_, _>>()?, time }))
     }
 
-    /// Begins to bring what comes from outside.
-    pub(crate) fn start(self: &Arc<Self>, outside: &Arc<Outside>) {
-        let _ = outside;
+    /// Begins to bring what comes from outside, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// Where the host has not what it takes.
+    pub(crate) fn start(&self, outside: &Arc<Outside>, board: &Arc<Board>) -> Result<Vec<Carrier>, Error> {
+        let mut carriers = Vec::new();
+        for (slot, behind) in (0_u8..).zip(&self.slots) {
+            if let Behind::Wire(cable) = behind {
+                let card = Device::Virtio(slot).id();
+                carriers.push(cable.start(card, outside, board)?);
+            }
+        }
+        Ok(carriers)
     }
 
     /// The first thing that has gone wrong while the guest ran, if something has.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.slots.iter().find_map(|slot| match slot {
             Behind::File(file) => file.failure(),
-            Behind::Nothing | Behind::Random(_) => None,
+            Behind::Nothing | Behind::Folder(_) | Behind::Wire(_) | Behind::Random(_) => None,
         })
     }
 
@@ -81,9 +98,9 @@ impl Behind {
                 None => Behind::Nothing,
             },
             Peripheral::Entropy => Behind::Random(Mutex::new(Random::new(options)?)),
-            Peripheral::Console { .. } | Peripheral::Network { .. } | Peripheral::Share { .. } => {
-                Behind::Nothing
-            }
+            Peripheral::Share { folder, .. } => Behind::Folder(Folder::open(folder)?),
+            Peripheral::Network { wire, .. } => Cable::new(wire)?.map_or(Behind::Nothing, Behind::Wire),
+            Peripheral::Console { .. } => Behind::Nothing,
         })
     }
 }
@@ -101,14 +118,16 @@ impl engine::Host for Answers {
                 let wanted = question.try_into().map_or(0, u32::from_le_bytes);
                 random.lock().bytes(wanted as usize)
             }
-            Behind::File(_) | Behind::Nothing => Vec::new(),
+            Behind::Folder(folder) => folder.answer(question),
+            Behind::File(_) | Behind::Wire(_) | Behind::Nothing => Vec::new(),
         }
     }
 
     fn told(&self, device: DeviceId, message: &[u8]) {
         match self.0.behind(device) {
             Behind::File(file) => file.told(message),
-            Behind::Random(_) | Behind::Nothing => {}
+            Behind::Wire(cable) => cable.send(message),
+            Behind::Folder(_) | Behind::Random(_) | Behind::Nothing => {}
         }
     }
 }

@@ -118,6 +118,53 @@ pub enum Input {
     Stdin,
     /// These bytes, and then no more.
     Bytes(Vec<u8>),
+    /// What somebody types.
+    Typed(Typist),
+}
+
+/// What comes from somebody who types.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typed {
+    /// Bytes for the console.
+    Bytes(Vec<u8>),
+    /// The terminal has another size now: the virtio console, where there is one, is told.
+    Size {
+        /// Its width in characters.
+        columns: u16,
+        /// Its height in lines.
+        rows: u16,
+    },
+}
+
+/// A keyboard.
+pub trait Keyboard: Send {
+    /// What is typed next; waits for it. `None` when no more will come.
+    fn next(&mut self) -> Option<Typed>;
+}
+
+/// A keyboard that one run reads from; shared by copies of the options.
+#[derive(Clone)]
+pub struct Typist(pub(crate) Arc<Mutex<dyn Keyboard>>);
+
+impl Typist {
+    /// Types on this keyboard.
+    pub fn new(keyboard: impl Keyboard + 'static) -> Self {
+        Self(Arc::new(Mutex::new(keyboard)))
+    }
+}
+
+/// The standard input, as it comes.
+pub(crate) struct Stdin;
+
+impl Keyboard for Stdin {
+    fn next(&mut self) -> Option<Typed> {
+        use std::io::Read;
+        let mut buffer = [0; 4096];
+        match std::io::stdin().read(&mut buffer) {
+            Ok(length @ 1..) => Some(Typed::Bytes(buffer[..length].to_vec())),
+            Ok(0) | Err(_) => None,
+        }
+    }
 }
 
 struct Sink(Output);

@@ -59,6 +59,18 @@ pub enum Wire {
     Hub(PathBuf),
     /// A tap device of the host.
     Tap(String),
+    /// A network of the guest's own: 10.0.2.15 by DHCP, from which it gets out by TCP and asks the host's resolver. The
+    /// host gets in where it forwards.
+    User(Vec<Forward>),
+}
+
+/// A port of the host's 127.0.0.1 that stands for a port of the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Forward {
+    /// The host's.
+    pub host_port: u16,
+    /// The guest's.
+    pub guest_port: u16,
 }
 
 /// Names of the settings of a trace's machine, and words in their values.

@@ -108,7 +108,7 @@ pub(crate) fn record_machine(
             outside.begin_lines(core, lines, deadline);
         }
     }
-    let ended = drive(engine, options, &setup, &host, watch.as_deref());
+    let ended = drive(engine, options, &setup, &host, watch.as_deref())?;
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();

@@ -12,7 +12,9 @@ use crate::machine::Setup;
 use crate::moment::{is_within, locate};
 use crate::record::{Begun, header, record_machine};
 use crate::replay::Opened;
-use crate::{ClockPolicy, Error, GuestFile, Moment, Options, Recorded, ReplayOptions, Span, Stand, Verdict};
+use crate::{
+    ClockPolicy, Error, GuestFile, Moment, Options, Peripheral, Recorded, ReplayOptions, Span, Stand, Verdict,
+};
 use cantus_engine::{read_core, write_core};
 use cantus_interp::Core;
 use cantus_traces::{
@@ -52,6 +54,9 @@ pub fn record_from(
         return Err(refused("the new trace would replace this one".into()));
     }
     let opened = Opened::new(original, files)?;
+    if opened.machine.peripherals.slots.iter().any(|slot| matches!(slot, Peripheral::Share { .. })) {
+        return Err(refused("its guest shares a folder with a host, which is not in the trace".into()));
+    }
     let (workers, interrupt) = (options.workers, options.interrupt.clone());
     let until = ReplayOptions { workers, interrupt, ..ReplayOptions::default() };
     let span = opened.span_to_standstill(moment)?;

@@ -2,6 +2,7 @@
 
 use crate::host::{Answers, Host};
 use crate::machine::Setup;
+use crate::options::{Stdin, Typed, Typist};
 use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
@@ -9,7 +10,6 @@ use cantus_interp::{Executor, Interp};
 use cantus_machine::Board;
 use cantus_machine::map::Device;
 use cantus_traces::DeviceId;
-use std::io::Read;
 use std::sync::Arc;
 
 /// What came of a run.
@@ -41,7 +41,7 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
         console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host, watch.as_deref());
+    let ended = drive(engine, options, &setup, &host, watch.as_deref())?;
     if let Some(error) = host.failure() {
         return Err(error);
     }
@@ -56,7 +56,7 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     setup: &Setup,
     host: &Arc<Host>,
     watch: Option<&Watch>,
-) -> Ended<B> {
+) -> Result<Ended<B>, Error> {
     let outside = engine.outside();
     if let Some(watch) = watch {
         watch.begin(&outside);
@@ -67,10 +67,29 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
         Input::Bytes(bytes) => {
             outside.feed(input_device(options.peripherals.console(), setup.machine.board()), bytes.clone())
         }
-        Input::Stdin => feed_stdin(outside.clone(), options, setup),
+        Input::Stdin => feed(Source::new(&outside), Typist::new(Stdin), options, setup),
+        Input::Typed(typist) => feed(Source::new(&outside), typist.clone(), options, setup),
     }
-    host.start(&outside);
-    engine.run()
+    let carriers = host.start(&outside, setup.machine.board())?;
+    let ended = engine.run();
+    drop(carriers);
+    Ok(ended)
+}
+
+/// A source of input that is open until it is dropped.
+pub(crate) struct Source(pub(crate) Arc<Outside>);
+
+impl Source {
+    pub(crate) fn new(outside: &Arc<Outside>) -> Self {
+        outside.open_input();
+        Self(outside.clone())
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.close_input();
+    }
 }
 
 /// The device that console input is for: the virtio console in this slot, or what the board says.
@@ -78,21 +97,24 @@ fn input_device(slot: Option<u8>, board: &Board) -> DeviceId {
     slot.map_or_else(|| board.console(), |slot| Device::Virtio(slot).id())
 }
 
-/// Feeds the standard input to the console, from a thread that lives as long as the process.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "reading the standard input blocks; what it reads is logged as input"
-)]
-fn feed_stdin(outside: Arc<Outside>, options: &Options, setup: &Setup) {
+/// Feeds what is typed to the console, from a thread that lives until no more will come.
+#[expect(clippy::disallowed_methods, reason = "a keyboard blocks; what is typed is logged as input")]
+fn feed(source: Source, typist: Typist, options: &Options, setup: &Setup) {
     let board = setup.machine.board().clone();
     let slot = options.peripherals.console();
-    outside.set_input_open(true);
     std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        let mut stdin = std::io::stdin();
-        while let Ok(length @ 1..) = stdin.read(&mut buffer) {
-            outside.feed(input_device(slot, &board), buffer[..length].to_vec());
+        let mut keyboard = typist.0.lock();
+        while let Some(typed) = keyboard.next() {
+            match typed {
+                Typed::Bytes(bytes) => source.0.feed(input_device(slot, &board), bytes),
+                Typed::Size { columns, rows } => {
+                    if let Some(control) = slot.and_then(|slot| Device::Virtio(slot).control_id()) {
+                        let size = [columns.to_le_bytes(), rows.to_le_bytes()].concat();
+                        source.0.feed(control, size);
+                    }
+                }
+            }
         }
-        outside.set_input_open(false);
+        drop(source);
     });
 }

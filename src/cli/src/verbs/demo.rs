@@ -54,7 +54,8 @@ impl Demo {
             command_line: vec!["cantus".to_owned(), "demo".to_owned()],
             ..Options::default()
         };
-        let hunter = Hunter { guest: &guest, options, places: &places, only: None, narrow: true };
+        let hunter =
+            Hunter { guest: &guest, options, places: &places, only: None, narrow: true, fail_on: None };
         let mut out = terminal::out();
 
         chapter(&mut out, 1, "Hunt")?;

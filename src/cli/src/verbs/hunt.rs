@@ -11,6 +11,7 @@ use cantus::hunt::{self, Narrowed};
 use cantus::{Captured, Guest, Interrupt, Options, Outcome, Output, Policy};
 use cantus_analyses::diff::grouped;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use indicatif::ProgressBar;
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -27,12 +28,15 @@ use crate::verbs::record;
 const RUNS: u64 = 100;
 /// A run that takes so many steps on one core is taken for one that never ends.
 const STEPS_MAX: u64 = 100_000_000;
+/// The same for a kernel, which boots first.
+const STEPS_MAX_KERNEL: u64 = 20_000_000_000;
 
 /// Record a guest again and again, and keep only what failed
 ///
 /// Each run has another schedule: random turns of different lengths, and random priorities with random change points.
-/// A run fails if the guest's status is not 0, if it hangs, if it reaches its limit of instructions, or if a line of its
-/// console matches --stop-on.
+/// A run fails if the guest's status is not 0, if it hangs, if a line of its console matches --stop-on, or if it reaches its
+/// limit of instructions, which is 100M of one core, or 20G with a kernel, unless --max-instructions is given. A machine with an operating system ends well
+/// whatever its programs did: --fail-on says what they print.
 #[derive(Args, Debug)]
 pub struct Hunt {
     #[command(flatten)]
@@ -50,6 +54,9 @@ pub struct Hunt {
     /// and the run without it, which passes: `cantus diff` of the two shows where the bug begins. On one worker only
     #[arg(long)]
     narrow: bool,
+    /// A run fails, too, if the guest prints this, such as "Kernel panic"
+    #[arg(long, value_name = "TEXT", conflicts_with = "narrow", value_parser = NonEmptyStringValueParser::new())]
+    fail_on: Option<String>,
     /// Hunt with this schedule only, under different seeds: fair, random or pct, as for record
     #[arg(long, value_name = "HOW")]
     schedule: Option<Schedule>,
@@ -108,7 +115,10 @@ impl Hunt {
         let options = Options {
             // With one worker a run is a function of its seed, and a schedule means what it says.
             workers: self.machine.workers.map_or(1, |workers| workers as usize),
-            steps_max: options.steps_max.or(Some(STEPS_MAX)),
+            steps_max: options.steps_max.or(Some(match guest.kernel {
+                Some(_) => STEPS_MAX_KERNEL,
+                None => STEPS_MAX,
+            })),
             interrupt: interrupt.clone(),
             ..options
         };
@@ -123,6 +133,7 @@ impl Hunt {
             places: &places,
             only: self.schedule.map(|schedule| schedule.0),
             narrow: self.narrow,
+            fail_on: self.fail_on.clone(),
         };
         let progress = voice.progress("hunting");
         let game = hunter.hunt(runs, self.jobs, self.until_fail, &progress);
@@ -192,6 +203,8 @@ pub struct Hunter<'a> {
     pub only: Option<Policy>,
     /// Whether failed runs are narrowed down to one choice.
     pub narrow: bool,
+    /// What a run fails by that prints it.
+    pub fail_on: Option<String>,
 }
 
 /// What a hunt brought home.
@@ -352,7 +365,10 @@ impl Hunter<'_> {
     }
 
     fn keep_or_not(&self, number: u64, attempt: Attempt) -> Result<Option<Caught>, Failure> {
-        if !hunt::is_failure(attempt.outcome) {
+        let said = self.fail_on.as_deref().filter(|text| {
+            attempt.console.windows(text.len().max(1)).any(|window| window == text.as_bytes())
+        });
+        if !hunt::is_failure(attempt.outcome) && said.is_none() {
             discard(&attempt.trace);
             return Ok(None);
         }
@@ -378,7 +394,10 @@ impl Hunter<'_> {
             schedule: Schedule(attempt.policy).to_string(),
             choices: narrowed.as_ref().map(|narrowed| narrowed.choices + 1),
             outcome: outcome::Facts::new(outcome, steps, &attempt.console),
-            in_words: outcome::in_words(outcome),
+            in_words: match said {
+                Some(text) if !hunt::is_failure(outcome) => format!("the guest printed \"{text}\""),
+                Some(_) | None => outcome::in_words(outcome),
+            },
         }))
     }
 }

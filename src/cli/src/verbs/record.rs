@@ -118,15 +118,18 @@ impl Record {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let subject = self.subject()?;
         let captured = Captured::default();
+        let raw = run::console(&self.run);
         let options = Options {
             checkpoint_interval: self.checkpoint_every,
             keep_last: self.keep_last,
-            ..with_trace_args(run::options(&self.run, &captured)?, &self.trace)
+            ..with_trace_args(run::options(&self.run, &captured, raw.as_ref())?, &self.trace)
         };
         let recorded = match &self.output {
-            Some(path) => self.record_to(&subject, &options, path, voice)?,
-            None => record_to_folder(&subject, &options, voice)?,
+            Some(path) => self.record_to(&subject, &options, path, voice),
+            None => record_to_folder(&subject, &options, voice),
         };
+        drop(raw);
+        let recorded = recorded?;
         run::finish(&self.run, subject.name(), recorded.signature.as_deref())?;
         match self.run.json {
             true => {

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::Write;
 
-use cantus::{Captured, Input, Options, Output};
+use cantus::{Captured, Input, Options, Output, Typist};
 use clap::Args;
 
 use crate::args::RunArgs;
+use crate::console::{Keys, Raw};
 use crate::failure::{Failure, status};
 use crate::outcome;
 use crate::stop;
@@ -23,8 +24,11 @@ impl Run {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
-        let options = options(&self.run, &captured)?;
-        let ran = cantus::run(&guest, &options)?;
+        let raw = console(&self.run);
+        let options = options(&self.run, &captured, raw.as_ref())?;
+        let ran = cantus::run(&guest, &options);
+        drop(raw);
+        let ran = ran?;
         finish(&self.run, &guest.name, ran.signature.as_deref())?;
         match self.run.json {
             true => {
@@ -38,8 +42,14 @@ impl Run {
     }
 }
 
+/// The terminal for the guest alone, where its console is on one.
+pub fn console(run: &RunArgs) -> Option<Raw> {
+    if run.json { None } else { Raw::enter() }
+}
+
 /// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.
-pub fn options(run: &RunArgs, captured: &Captured) -> Result<Options, Failure> {
+pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<Options, Failure> {
+    let interrupt = stop::on_ctrl_c();
     Ok(Options {
         policy: run.schedule.0,
         choices_max: run.choices.unwrap_or(u64::MAX),
@@ -48,8 +58,11 @@ pub fn options(run: &RunArgs, captured: &Captured) -> Result<Options, Failure> {
             true => Output::Captured(captured.clone()),
             false => Output::Stdout,
         },
-        input: Input::Stdin,
-        interrupt: stop::on_ctrl_c(),
+        input: match raw {
+            Some(_) => Input::Typed(Typist::new(Keys::new(interrupt.clone()))),
+            None => Input::Stdin,
+        },
+        interrupt,
         ..run.machine.options()?
     })
 }

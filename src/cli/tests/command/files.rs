@@ -34,6 +34,36 @@ fn a_missing_guest_ends_with_66_and_a_folder_with_74() {
 }
 
 #[test]
+fn what_a_kernel_and_devices_need_must_be_there() {
+    let tool = Tool::new();
+    let kernel = tool.path("kernel");
+    fs::write(&kernel, [0x73; 8]).unwrap();
+    let kernel = kernel.to_str().unwrap();
+    let missing = "/no/such/file";
+    let start = ["record", "--kernel", kernel, "-m", "16M"];
+    let table: [&[&str]; 7] = [
+        &["record", "--kernel", missing],
+        &[&start[..], &["--initrd", missing]].concat(),
+        &[&start[..], &["--firmware", missing]].concat(),
+        &[&start[..], &["--drive", missing]].concat(),
+        &[&start[..], &["--share", "data=/no/such/file"]].concat(),
+        &[&start[..], &["--drive", "/no/such/file,write-through"]].concat(),
+        &["run", "--kernel", missing],
+    ];
+    for arguments in table {
+        let done = tool.run(arguments);
+        assert_eq!(done.status, 66, "{arguments:?}: {}", done.err);
+        assert!(done.err.contains(missing), "{arguments:?}: {}", done.err);
+    }
+    let large = tool.path("large");
+    fs::write(&large, vec![1; 20 << 20]).unwrap();
+    let done = tool.run(&[&start[..], &["--initrd", large.to_str().unwrap()]].concat());
+    assert_eq!(done.status, 65, "{}", done.err);
+    assert!(done.err.contains("give the machine more RAM"), "{}", done.err);
+    assert_eq!(tool.ok(&["ls"]).lines().count(), 1, "no trace is left behind");
+}
+
+#[test]
 fn a_guest_that_is_no_program_ends_with_65() {
     let tool = Tool::new();
     let bytes = fs::read(elf("hello")).unwrap();

@@ -22,6 +22,23 @@ fn a_hunt_keeps_what_failed_and_nothing_else() {
 }
 
 #[test]
+fn a_hunt_catches_what_the_guest_says() {
+    let tool = Tool::new();
+    let hello = elf("hello");
+    let hunt =
+        tool.run(&["hunt", "--until-fail", "-n", "3", "--fail-on", "from hart 1", "--smp", "2", &hello]);
+    assert_eq!(hunt.status, 1, "{}{}", hunt.out, hunt.err);
+    assert!(hunt.out.contains("failed run 1: the guest printed \"from hart 1\""), "{}", hunt.out);
+    tool.ok(&["verify"]);
+    let hunt = tool.run(&["hunt", "-n", "3", "--fail-on", "from hart 2", "--smp", "2", &hello]);
+    assert_eq!((hunt.status, hunt.out.as_str()), (0, "no run failed in 3 runs\n"), "{}", hunt.err);
+    for refused in [["--fail-on", ""].as_slice(), &["--fail-on", "from hart 1", "--narrow"]] {
+        let hunt = tool.run(&[&["hunt", "--smp", "2", &hello], refused].concat());
+        assert_eq!(hunt.status, 64, "{refused:?}: {}", hunt.err);
+    }
+}
+
+#[test]
 fn a_hunt_is_repeatable() {
     let tool = Tool::new();
     let caught = |tool: &Tool| {

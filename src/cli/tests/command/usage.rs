@@ -39,7 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let wrong: [&[&str]; 28] = [
+    let wrong: [&[&str]; 37] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -62,6 +62,34 @@ fn usage_errors_end_with_64() {
         &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],
         &["record", &hello, "--keep-last", "0"],
         &["record", &hello, "--keep-last", "long"],
+        &["run", &hello, "--kernel", &hello],
+        &["run", &hello, "--initrd", &hello],
+        &["run", &hello, "--append", "quiet"],
+        &["run", &hello, "--firmware", &hello],
+        &["run", "--initrd", &hello],
+        &["run", &hello, "--drive", "disk,format=qcow2"],
+        &["run", &hello, "--net", "bridge=br0"],
+        &["run", &hello, "--share", "nowhere"],
+        &[
+            "run",
+            &hello,
+            "--rng",
+            "--virtio-console",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+            "--net",
+            "none",
+        ],
         &["diff", "one"],
         &["dump", "x", "20..10"],
         &["rm"],

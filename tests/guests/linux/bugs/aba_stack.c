@@ -6,7 +6,6 @@
  * Parallelism", IBM RJ 5118, 1986; both variants need a compare-and-swap only.) */
 #include "bug.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -53,7 +52,7 @@ static void push(uint32_t node)
 
 static void *user(void *argument)
 {
-    (void)argument;
+    begin_on((long)argument, THREADS);
     for (long i = 0; i < rounds; i++) {
         uint32_t mine[2];
         for (int k = 0; k < 2; k++) {
@@ -80,8 +79,8 @@ int main(int argc, char **argv)
     for (uint32_t node = 1; node <= NODES; node++)
         push(node);
     pthread_t users[THREADS];
-    for (int i = 0; i < THREADS; i++)
-        if (pthread_create(&users[i], NULL, user, NULL) != 0)
+    for (long i = 0; i < THREADS; i++)
+        if (pthread_create(&users[i], NULL, user, (void *)i) != 0)
             return 2;
     for (int i = 0; i < THREADS; i++)
         pthread_join(users[i], NULL);

@@ -3,8 +3,6 @@
 #include "bug.h"
 #include "watchdog.h"
 
-#include <pthread.h>
-
 #define PHILOSOPHERS 2
 
 static pthread_mutex_t forks[PHILOSOPHERS];
@@ -14,6 +12,7 @@ static long meals;
 
 static void *philosopher(void *argument)
 {
+    begin_on((long)argument, PHILOSOPHERS);
     int first = (int)(long)argument, second = (first + 1) % PHILOSOPHERS;
 #ifdef FIXED
     if (first > second) {
@@ -35,7 +34,7 @@ static void *philosopher(void *argument)
 
 int main(int argc, char **argv)
 {
-    meals = rounds_of(argc, argv, 5000);
+    meals = rounds_of(argc, argv, 30000);
     pthread_t threads[PHILOSOPHERS];
     for (int i = 0; i < PHILOSOPHERS; i++)
         pthread_mutex_init(&forks[i], NULL);

@@ -4,8 +4,6 @@
  * overwritten. Money neither comes nor goes in the fixed one. */
 #include "bug.h"
 
-#include <pthread.h>
-
 #define CLERKS 4
 #define START 1000000L
 
@@ -16,6 +14,7 @@ static long transfers;
 static void *clerk(void *argument)
 {
     long number = (long)argument;
+    begin_on(number, CLERKS);
     for (long i = 0; i < transfers; i++) {
         int from = (int)((number + i) % 2), to = 1 - from;
 #ifndef FIXED
@@ -34,7 +33,7 @@ static void *clerk(void *argument)
 
 int main(int argc, char **argv)
 {
-    transfers = rounds_of(argc, argv, 5000);
+    transfers = rounds_of(argc, argv, 50000);
     pthread_t clerks[CLERKS];
     for (long i = 0; i < CLERKS; i++)
         if (pthread_create(&clerks[i], NULL, clerk, (void *)i) != 0)

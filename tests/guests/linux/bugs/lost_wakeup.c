@@ -1,22 +1,28 @@
 /* A worker looks whether there is work, and then sleeps; the work comes in between, and its signal wakes nobody.
  *
  * The flag is tested outside of the mutex and the worker then waits without testing it again. Work comes one by one, and
- * only when the last one is done, so that one lost signal stops everything. */
+ * only when the last one was taken, so that one lost signal stops everything. */
 #include "bug.h"
 #include "watchdog.h"
 
-#include <pthread.h>
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER, work_taken = PTHREAD_COND_INITIALIZER;
 static atomic_int work;
 static atomic_long progress;
 static atomic_int done;
 static long items;
 
+/* What is done with an item; some take longer. */
+static void use(long item)
+{
+    for (volatile long step = 0; step < item % 32 * 50; step++)
+        ;
+}
+
 static void *worker(void *argument)
 {
     (void)argument;
+    begin_on(0, 2);
     for (long i = 0; i < items; i++) {
 #ifdef FIXED
         pthread_mutex_lock(&mutex);
@@ -30,7 +36,11 @@ static void *worker(void *argument)
             pthread_mutex_unlock(&mutex);
         }
 #endif
+        pthread_mutex_lock(&mutex);
         atomic_store(&work, 0);
+        pthread_cond_signal(&work_taken);
+        pthread_mutex_unlock(&mutex);
+        use(i);
         atomic_fetch_add(&progress, 1);
     }
     atomic_fetch_add(&done, 1);
@@ -40,10 +50,11 @@ static void *worker(void *argument)
 static void *giver(void *argument)
 {
     (void)argument;
+    begin_on(1, 2);
     for (long i = 0; i < items; i++) {
-        while (atomic_load(&work) != 0)
-            sched_yield();
         pthread_mutex_lock(&mutex);
+        while (atomic_load(&work) != 0)
+            pthread_cond_wait(&work_taken, &mutex);
         atomic_store(&work, 1);
         pthread_cond_signal(&work_came);
         pthread_mutex_unlock(&mutex);

@@ -9,7 +9,7 @@
 /* A round sleeps so long, so that others run even on one CPU. */
 #define ROUND_MICROSECONDS 1000
 /* So many rounds without progress are a deadlock. */
-#define ROUNDS_MAX 2000
+#define ROUNDS_MAX 200
 /* Seconds, many times what a slow machine needs. */
 #define ALARM_SECONDS 600
 

@@ -223,6 +223,12 @@ const OUTSIDE: &[Owned] = &[
         "queues and cache padding where workers meet",
     ),
     owned("libc", &["src/memory"], "mapping guest RAM into the host"),
+    owned(
+        "rustix",
+        &["src/session", "src/cli"],
+        "folders that a guest reads and cannot leave; its network's devices; the terminal",
+    ),
+    owned("smoltcp", &["src/session"], "whom a guest speaks to on a network of its own"),
     // The machine.
     owned("vm-fdt", &["src/machine"], "the device tree"),
     owned(
