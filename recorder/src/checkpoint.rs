@@ -10,43 +10,64 @@ use cantus_interp::Core;
 use cantus_memory::{PageIndex, Ram};
 use cantus_traces::{Checkpoint, ContentDigest, Position, limits::PAGE_BYTES};
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 
 /// Gives the state of the machine's devices, while no core runs.
 pub type DeviceState = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
 
-/// Which cuts have checkpoints, and what the last one was.
+/// Which cuts have checkpoints, and which of them the trace holds.
 pub(crate) struct Checkpoints {
     /// Every how many steps of all cores; 0: never.
     interval: u64,
     devices: DeviceState,
-    last: Mutex<Last>,
+    /// So many steps of all cores the trace holds at least, and not many more; none: it holds all.
+    keep: Option<u64>,
+    written: Mutex<Written>,
 }
 
-#[derive(Default)]
-struct Last {
-    /// The cut of the last checkpoint.
-    cut: Option<u32>,
-    /// Steps of all cores there.
-    steps: u64,
+/// The checkpoints that the trace holds.
+struct Written {
+    /// By their cuts, the first for where the trace begins, with the steps of all cores there. No cut is the run's beginning.
+    held: VecDeque<(Option<u32>, u64)>,
+}
+
+impl Written {
+    fn last(&self) -> (Option<u32>, u64) {
+        self.held.back().copied().unwrap_or_default()
+    }
+
+    /// The cut that the trace may begin at, if all before it is more than it has to hold.
+    fn outlived(&mut self, keep: u64) -> Option<u32> {
+        let (_, now) = self.last();
+        let mut outlived = None;
+        while let Some(&(cut, steps)) = self.held.get(1)
+            && now.saturating_sub(steps) >= keep
+        {
+            self.held.pop_front();
+            outlived = cut;
+        }
+        outlived
+    }
 }
 
 impl Checkpoints {
-    pub(crate) fn new(interval: u64, devices: DeviceState) -> Self {
-        Self { interval, devices, last: Mutex::default() }
+    pub(crate) fn new(interval: u64, devices: DeviceState, keep: Option<u64>) -> Self {
+        let written = Mutex::new(Written { held: [(None, 0)].into() });
+        Self { interval, devices, keep, written }
     }
 }
 
 impl Recorder {
     /// All cores stand at this cut, and so many steps were completed by all of them: writes a checkpoint if one is due.
     pub(crate) fn checkpoint_when_due(&self, cores: &mut [(&mut Core, &mut Lane)], cut: u32, steps: u64) {
-        let mut last = self.checkpoints.last.lock();
+        let mut written = self.checkpoints.written.lock();
+        let (base, before) = written.last();
         // Cuts come somewhat after the steps that they are due at.
         let passed = |steps: u64| steps.checked_div(self.checkpoints.interval);
-        if passed(steps) <= passed(last.steps) {
+        if passed(steps) <= passed(before) {
             return;
         }
-        let base = last.cut.replace(cut);
-        last.steps = steps;
+        written.held.push_back((Some(cut), steps));
         let Some((first, _)) = cores.first() else { return };
         let ram = first.ram.clone();
         let writer = &self.cuts.writer;
@@ -63,6 +84,30 @@ impl Recorder {
             cores: states,
             devices: (self.checkpoints.devices)(),
             pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).collect(),
+        });
+        if let Some(first) = self.checkpoints.keep.and_then(|keep| written.outlived(keep)) {
+            writer.drop_before(first);
+        }
+    }
+
+    /// The run does not begin with the cores' reset but as they stand: the trace begins here, with a checkpoint of all
+    /// memory at cut 0. To be called before any core runs, once.
+    pub fn begin_here(&self, cores: &mut [(&mut Core, &mut Lane)]) {
+        let Some((first, _)) = cores.first() else { return };
+        let ram = first.ram.clone();
+        self.note_first_cut(cores);
+        let positions: Vec<_> = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        let steps = positions.iter().map(|position| position.0).sum();
+        self.checkpoints.written.lock().held = [(Some(0), steps)].into();
+        // Of what changed before, nothing needs to be known: everything is written.
+        ram.take_changed();
+        self.cuts.writer.checkpoint(&Checkpoint {
+            cut: 0,
+            base: None,
+            positions,
+            cores: cores.iter().map(|(core, lane)| state(core, lane)).collect(),
+            devices: (self.checkpoints.devices)(),
+            pages: ram.written_pages().map(|page| self.store(&ram, page)).collect(),
         });
     }
 

@@ -37,6 +37,8 @@ pub struct Plan {
     pub cut_interval: u64,
     /// Every how many steps of all cores together a cut has a checkpoint; 0 means never.
     pub checkpoint_interval: u64,
+    /// The trace is to hold so many of the last steps of all cores together; none: all.
+    pub keep_last: Option<u64>,
     /// The trace.
     pub writer: Arc<TraceWriter>,
     /// The digest of the machine's memory, while no core runs.
@@ -76,6 +78,7 @@ impl Recorder {
             digest_interval,
             cut_interval,
             checkpoint_interval,
+            keep_last,
             writer,
             memory,
             devices,
@@ -92,7 +95,7 @@ impl Recorder {
             .collect();
         let ownership = Ownership::new(pages, cores, safepoints);
         let cuts = state::Cuts::new(cut_interval, checkpoint_interval, writer, memory);
-        let checkpoints = checkpoint::Checkpoints::new(checkpoint_interval, devices);
+        let checkpoints = checkpoint::Checkpoints::new(checkpoint_interval, devices, keep_last);
         (Self { ownership, digest_interval, cuts, checkpoints }, lanes)
     }
 }

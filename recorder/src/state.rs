@@ -106,6 +106,25 @@ impl Recorder {
         true
     }
 
+    /// All cores stand where the trace begins: that is cut 0, and the next one is due an interval later.
+    pub(crate) fn note_first_cut(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
+        let cuts = &self.cuts;
+        cuts.asked.store(1, Relaxed);
+        cuts.steps.store(if cuts.interval == u64::MAX { 0 } else { cuts.interval }, Relaxed);
+        for (core, lane) in cores.iter_mut() {
+            lane.stream.begin(Position(core.position));
+            let passed = core.position.checked_div(self.digest_interval);
+            lane.state.digest_at =
+                passed.map_or(u64::MAX, |passed| (passed + 1).saturating_mul(self.digest_interval));
+            lane.state.flush_at = core.position + CHUNK_STEPS;
+            lane.state.counted = core.position;
+            lane.state.cuts = 1;
+            lane.note(core.position, &Event::Cut { number: 0 });
+        }
+        let positions = cores.iter().map(|(core, _)| Position(core.position)).collect();
+        cuts.writer.machine_digest(&MachineDigest { cut: 0, positions, memory: (cuts.memory)() });
+    }
+
     /// All cores stand at a cut: the digest of memory is taken.
     pub(crate) fn note_cut(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
         let Some((_, lane)) = cores.first() else { return };

@@ -117,8 +117,11 @@ mod tests {
 
     fn footer() -> impl Strategy<Value = FooterBlock> {
         use EndReason::*;
-        let reason =
-            prop_oneof![select(vec![Exited, Interrupted, LimitReached, Deadlocked]), ".*".prop_map(Failed)];
+        let reason = prop_oneof![
+            select(vec![Exited, Interrupted, LimitReached, Deadlocked]),
+            ".*".prop_map(Failed),
+            ".*".prop_map(Matched)
+        ];
         let core = (integer(), any::<[u8; 16]>())
             .prop_map(|(position, state)| CoreEnd { position: Position(position), state: Digest(state) });
         let footer = (reason, prop::option::of(any::<i32>()), vec(core, 0..4), any::<[u8; 32]>()).prop_map(

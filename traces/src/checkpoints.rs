@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Checkpoint, ContentDigest, Trace, TraceError,
+    Checkpoint, ContentDigest, Position, Trace, TraceError,
     frame::ChunkKind,
     layout::Placed,
     limits::PAGE_BYTES,
@@ -19,6 +19,29 @@ impl Trace {
         cuts.sort_unstable();
         cuts.dedup();
         cuts
+    }
+
+    /// The cut that the trace begins at, and the cores' positions there; none where it begins with the run.
+    ///
+    /// # Errors
+    ///
+    /// If the trace begins later than the run, but not at a checkpoint of its own that needs no other.
+    pub fn origin(&self) -> Result<Option<(u32, Vec<Position>)>, TraceError> {
+        let extents: Vec<_> = self.cores().filter_map(|core| self.extent(core)).collect();
+        if extents.iter().all(|extent| extent.begun == Position(0)) {
+            return Ok(None);
+        }
+        let wanted = "the checkpoint that it begins at".to_owned();
+        let Some(&cut) = self.checkpoints().first() else { return Err(self.inner().missing(wanted)) };
+        let Checkpoint { base, positions, .. } = self.checkpoint(cut)?;
+        let begins_there = extents
+            .iter()
+            .zip(&positions)
+            .all(|(extent, position)| extent.chunks == 0 || extent.begun == *position);
+        if base.is_some() || !begins_there {
+            return Err(self.inner().missing(wanted));
+        }
+        Ok(Some((cut, positions)))
     }
 
     fn checkpoint_chunks(&self) -> impl DoubleEndedIterator<Item = &Placed> {

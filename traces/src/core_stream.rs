@@ -15,6 +15,7 @@ use crate::{
     footer::Footer,
     frame::ChunkKind,
     limits::{CHUNK_BYTES_MAX, POSITION_MAX},
+    page_store::PageStore,
 };
 
 /// What the writer's thread is asked to do.
@@ -23,6 +24,8 @@ pub(crate) enum Job {
     Events(CoreId, EncodedEvents),
     /// Write another chunk.
     Record(Record),
+    /// Make the trace begin at the checkpoint of this cut, and say which pages it holds then.
+    DropBefore(u32, SyncSender<PageStore>),
     /// Give up for this reason.
     Fail(TraceError),
     /// Write the footer and end.
@@ -95,6 +98,22 @@ impl CoreStream {
     ) -> CoreStream {
         let encoder = EventEncoder::at(Position(0));
         CoreStream { core, encoder, buffer_bytes, queue, shared, closed: false }
+    }
+
+    /// The stream begins at this position rather than at 0. To be called before anything is appended, of every core, and
+    /// before the checkpoint there is written.
+    ///
+    /// # Panics
+    ///
+    /// If the stream has begun, or no core can be at this position.
+    pub fn begin(&mut self, position: Position) {
+        assert!(position.0 <= POSITION_MAX, "REP-3: a position has at most 62 bits");
+        assert!(
+            self.encoder.first() == Position(0) && self.encoder.bytes() == 0,
+            "REP-3: a stream begins before its first event"
+        );
+        self.encoder = EventEncoder::at(position);
+        self.hand_over(position);
     }
 
     /// The core whose events these are.

@@ -33,6 +33,8 @@ pub enum EndReason {
     Deadlocked,
     /// The recorder could not go on; the text says why.
     Failed(String),
+    /// A line of the guest's console, this one, is what the run was to end on.
+    Matched(String),
 }
 
 /// Where a core ended.

@@ -65,6 +65,8 @@ pub struct Damage {
 /// What a trace holds of one core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreExtent {
+    /// Where its events begin: at 0, or at the checkpoint that the trace begins with.
+    pub begun: Position,
     /// All events before this position are known, and no others. In a complete trace it is the one after the core's last.
     pub reached: Position,
     /// How many chunks of events there are.
@@ -85,7 +87,7 @@ pub(crate) struct Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct CoreLayout {
     pub extent: CoreExtent,
-    /// Its chunks, as indices into the layout's, contiguous from position 0.
+    /// Its chunks, as indices into the layout's, contiguous from where the first begins.
     pub chunks: Vec<u32>,
     /// Why there are no more, as an index into the layout's damages, if it is not because the recorder wrote no more.
     pub stop: Option<usize>,
@@ -329,7 +331,7 @@ fn end_walk(
 /// Sorts the chunks by core, each core's up to the first that is damaged or does not continue the one before.
 fn by_core(source: &Source, found: Found, count: usize) -> Layout {
     let Found { chunks, mut damages, footer, lost, end } = found;
-    let extent = CoreExtent { reached: Position(0), chunks: 0, events: 0 };
+    let extent = CoreExtent { begun: Position(0), reached: Position(0), chunks: 0, events: 0 };
     let mut cores = vec![CoreLayout { extent, chunks: Vec::new(), stop: None }; count];
     for (chunk, number) in chunks.iter().zip(0..).filter(|(chunk, _)| chunk.header.kind == ChunkKind::Events)
     {
@@ -344,12 +346,15 @@ fn by_core(source: &Source, found: Found, count: usize) -> Layout {
         }
         if !chunk.whole {
             core.stop = damages.iter().position(|damage| damage.chunk == header.number);
-        } else if header.first != core.extent.reached.0 {
+        } else if core.extent.chunks != 0 && header.first != core.extent.reached.0 {
             let what =
                 format!("expected events from position {} on, came {}", core.extent.reached, header.first);
             core.stop = Some(damages.len());
             damages.push(Damage::of(header, chunk.offset, what));
         } else {
+            if core.extent.chunks == 0 {
+                core.extent.begun = Position(header.first);
+            }
             core.chunks.push(number);
             core.extent.reached = Position(header.last);
             core.extent.chunks += 1;

@@ -29,6 +29,7 @@ mod varint;
 
 mod core_stream;
 mod page_store;
+mod shorten;
 mod writer;
 
 mod checkpoints;

@@ -31,6 +31,10 @@ pub fn rewrite(
     let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
     let (writer, streams) = TraceWriter::create(path, header, &images, options)?;
     for (mut stream, events) in streams.into_iter().zip(events) {
+        let begun = original.extent(stream.core()).map_or(Position(0), |extent| extent.begun);
+        if begun != Position(0) {
+            stream.begin(begun);
+        }
         for (position, event) in events {
             stream.append(*position, event);
         }

@@ -24,6 +24,7 @@ use crate::{
         CHUNK_BYTES_MAX, CHUNKS_MAX, HEADER_BYTES_MAX, IMAGE_PIECE_BYTES, INDEX_ENTRIES_MAX, PAGE_BYTES,
     },
     page_store::{PageStore, checkpoint_records},
+    shorten::shorten,
 };
 
 /// How a trace is written. What is read back does not depend on it.
@@ -205,6 +206,20 @@ impl TraceWriter {
         }
     }
 
+    /// Drops all that the trace holds from before the checkpoint of a cut, which has been written: it begins there then. To
+    /// be called while no core runs and all streams are flushed to a checkpoint. Waits until it is done. Needs a writer that
+    /// was made by [`TraceWriter::create`]. A failure ends the writing, and leaves the trace as it was.
+    pub fn drop_before(&self, cut: u32) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reply, answer) = sync_channel(1);
+        if !self.shared.has_failed() && self.queue.send(Job::DropBefore(cut, reply)).is_ok() {
+            // Without an answer, writing has failed.
+            if let Ok(held) = answer.recv() {
+                *pages = held;
+            }
+        }
+    }
+
     fn send(&self, record: Record) {
         if !self.shared.has_failed() {
             // The thread ends before this writer does only if it panicked; `finish` then passes the panic on.
@@ -275,9 +290,10 @@ fn check_header(path: &Path, header: &Header, images: &[&[u8]]) -> Result<(), Tr
 }
 
 /// The writer's thread: all that touches the file.
-struct Output {
+pub(crate) struct Output {
     sink: Box<dyn TraceSink>,
     shared: Arc<Shared>,
+    level: i32,
     compressor: zstd::bulk::Compressor<'static>,
     /// One chunk as it goes to the sink, kept for its memory.
     chunk: Vec<u8>,
@@ -289,7 +305,7 @@ struct Output {
 }
 
 impl Output {
-    fn new(
+    pub(crate) fn new(
         sink: Box<dyn TraceSink>,
         shared: Arc<Shared>,
         cores: usize,
@@ -300,6 +316,7 @@ impl Output {
         Ok(Output {
             sink,
             shared,
+            level,
             compressor,
             chunk: Vec::new(),
             totals: Totals::default(),
@@ -310,7 +327,7 @@ impl Output {
     }
 
     /// Writes what stands before the first event.
-    fn begin(&mut self, header: &Header, images: &[&[u8]]) -> Result<(), TraceError> {
+    pub(crate) fn begin(&mut self, header: &Header, images: &[&[u8]]) -> Result<(), TraceError> {
         let block = blocks::encode(header);
         if block.len() > HEADER_BYTES_MAX as usize {
             let what = format!("the header may have {HEADER_BYTES_MAX} bytes, but has {}", block.len());
@@ -342,7 +359,11 @@ impl Output {
                 Job::Finish(footer) => return self.finish(*footer),
                 Job::Stop => break,
                 // After a failure, jobs are only taken from the queue, so that no core waits for room in it.
-                Job::Events(..) | Job::Record(_) | Job::Fail(_) if self.shared.has_failed() => Ok(()),
+                Job::Events(..) | Job::Record(_) | Job::DropBefore(..) | Job::Fail(_)
+                    if self.shared.has_failed() =>
+                {
+                    Ok(())
+                }
                 Job::Fail(error) => Err(error),
                 Job::Events(core, events) => {
                     self.reached[core.index()] = events.last.0;
@@ -356,6 +377,10 @@ impl Output {
                     })
                 }
                 Job::Record(record) => self.record(&record),
+                Job::DropBefore(cut, reply) => self.drop_before(cut).map(|pages| {
+                    // Whoever asked waits for it.
+                    let _ = reply.send(pages);
+                }),
             };
             if let Err(error) = outcome {
                 self.shared.fail(error);
@@ -367,7 +392,22 @@ impl Output {
         }
     }
 
-    fn record(&mut self, record: &Record) -> Result<(), TraceError> {
+    /// The trace begins at a checkpoint from now on. What was written so far is in another file then.
+    fn drop_before(&mut self, cut: u32) -> Result<PageStore, TraceError> {
+        let (shorter, pages) = shorten(&self.shared.path, cut, self.level)?;
+        let Output { sink, totals, number, index, .. } = shorter;
+        (self.sink, self.totals, self.number, self.index) = (sink, totals, number, index);
+        self.shared.bytes.store(self.totals.file_bytes, Ordering::Relaxed);
+        Ok(pages)
+    }
+
+    /// What was written takes the place of the trace at `path`.
+    pub(crate) fn replace(&mut self, path: &Path) -> Result<(), TraceError> {
+        let stored = self.sink.sync().and_then(|()| fs::rename(&self.shared.path, path));
+        stored.map_err(|error| TraceError::io(path, "put the shorter trace in its place", error))
+    }
+
+    pub(crate) fn record(&mut self, record: &Record) -> Result<(), TraceError> {
         let header = self.chunk(record)?;
         self.write_chunk()?;
         self.totals.chunks = self.number;

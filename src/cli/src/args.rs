@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use cantus::{ClockPolicy, Guest, GuestFile, KernelStart, Options, Policy};
+use cantus::{ClockPolicy, Guest, GuestFile, KernelStart, Options, Policy, StopOn};
 use cantus_traces::{CORES_MAX, Position};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -16,7 +16,8 @@ use crate::verbs;
 /// The exit statuses, as the help shows them.
 const STATUSES: &str = "\
 Exit status:
-  run, record     the guest's own; 124 if it hung or reached its limit; 130 if it was interrupted
+  run, record     the guest's own; 123 if a line matched --stop-on, 124 if it hung or
+                  reached its limit, 130 if it was interrupted
   replay, verify  0 identical, 3 diverged
   diff            0 the same, 1 different, 2 trouble
   hunt            0 no run failed, 1 a run failed
@@ -92,6 +93,10 @@ pub struct MachineArgs {
     /// End the run with status 124 when a core has executed so many instructions
     #[arg(long, value_name = "N", value_parser = count)]
     pub max_instructions: Option<u64>,
+    /// End the run with status 123 when a line of the guest's console matches. An unfinished line matches once something
+    /// stands behind the match
+    #[arg(long, value_name = "REGEX")]
+    pub stop_on: Option<StopOn>,
 }
 
 /// A kernel instead of a program, and what it is started with.
@@ -152,6 +157,7 @@ impl MachineArgs {
             },
             seed: self.seed,
             steps_max: self.max_instructions,
+            stop_on: self.stop_on.clone(),
             command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             ..defaults
         })

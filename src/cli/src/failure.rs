@@ -28,6 +28,8 @@ pub mod status {
     pub const UNAVAILABLE: u8 = 69;
     /// The host could not read or write.
     pub const IO: u8 = 74;
+    /// A line of the console matched `--stop-on`.
+    pub const MATCHED: u8 = 123;
     /// A run reached its limit of instructions, or hung.
     pub const HUNG: u8 = 124;
     /// The user stopped it.
@@ -170,10 +172,10 @@ impl From<cantus::Error> for Failure {
             Error::Checkpoint { .. } => Self::new(status::BAD_DATA, message).advise(
                 "verify the trace without -j, and replay it without --from, to do without checkpoints",
             ),
+            Error::Resume { .. } => Self::new(status::BAD_DATA, message),
             Error::Diff(_) | Error::Again { .. } => Self::new(status::BAD_DATA, message),
-            Error::ImageMissing { .. } => {
-                Self::new(status::NO_SUCH_FILE, message).advise("give it with --guest FILE")
-            }
+            Error::ImageMissing { .. } => Self::new(status::NO_SUCH_FILE, message)
+                .advise("give it with --guest FILE; to record --from the trace, as the guest"),
         }
     }
 }

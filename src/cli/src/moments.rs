@@ -1,5 +1,6 @@
 //! How a moment of a recorded run is named on the command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use cantus::Moment;
@@ -39,9 +40,37 @@ impl FromStr for MomentArg {
     }
 }
 
+/// A moment of a trace: `TRACE@MOMENT`. Without the trace, of the latest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OfTrace {
+    pub trace: Option<PathBuf>,
+    pub moment: Moment,
+}
+
+impl FromStr for OfTrace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (trace, moment) = text.rsplit_once('@').ok_or("expected TRACE@MOMENT, such as boot-1@40%")?;
+        let MomentArg(moment) = moment.parse()?;
+        Ok(Self { trace: (!trace.is_empty()).then(|| trace.into()), moment })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_may_have_any_name() {
+        let of = |trace: &str| OfTrace { trace: Some(trace.into()), moment: Moment::Percent(40) };
+        assert_eq!("boot-1@40%".parse(), Ok(of("boot-1")));
+        assert_eq!("./a@b.cantus@40%".parse(), Ok(of("./a@b.cantus")));
+        assert_eq!("@7".parse(), Ok(OfTrace { trace: None, moment: Moment::Steps(7) }));
+        for bad in ["", "boot-1", "boot-1@", "boot-1@noon", "@"] {
+            assert!(bad.parse::<OfTrace>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn moments_are_read() {

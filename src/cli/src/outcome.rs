@@ -13,6 +13,7 @@ pub fn status(outcome: Outcome) -> u8 {
         Outcome::Reset => status::OK,
         Outcome::Hung | Outcome::Limit(_) => status::HUNG,
         Outcome::Interrupted => status::INTERRUPTED,
+        Outcome::Matched => status::MATCHED,
         Outcome::Failed | Outcome::Replayed | Outcome::Stuck(_) => status::IO,
     }
 }
@@ -25,6 +26,7 @@ pub fn in_words(outcome: Outcome) -> String {
         Outcome::Hung => "the guest hangs: every core waits for an interrupt that never comes".to_owned(),
         Outcome::Limit(core) => format!("{core} reached the limit of instructions"),
         Outcome::Interrupted => "interrupted".to_owned(),
+        Outcome::Matched => "stopped: a line of the console matched".to_owned(),
         Outcome::Failed => "the trace could not be written".to_owned(),
         Outcome::Replayed => "the replay reached the end of the trace".to_owned(),
         Outcome::Stuck(core) => format!("the replay is stuck: {core} and others wait for each other"),
@@ -34,7 +36,7 @@ pub fn in_words(outcome: Outcome) -> String {
 /// How a run ended, for JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Facts {
-    /// One word: `exit`, `reset`, `hung`, `limit`, `interrupted`, `failed`.
+    /// One word: `exit`, `reset`, `hung`, `limit`, `interrupted`, `matched`, `failed`.
     outcome: &'static str,
     /// The guest's own status, whole.
     exit_status: Option<u32>,
@@ -55,6 +57,7 @@ impl Facts {
             Outcome::Hung => ("hung", None),
             Outcome::Limit(_) => ("limit", None),
             Outcome::Interrupted => ("interrupted", None),
+            Outcome::Matched => ("matched", None),
             Outcome::Failed | Outcome::Replayed | Outcome::Stuck(_) => ("failed", None),
         };
         Self {

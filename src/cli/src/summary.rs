@@ -98,6 +98,7 @@ pub fn ended(reason: &EndReason, exit_status: Option<i32>) -> String {
         (EndReason::LimitReached, _) => "limit reached".to_owned(),
         (EndReason::Deadlocked, _) => "hung".to_owned(),
         (EndReason::Failed(why), _) => format!("failed: {why}"),
+        (EndReason::Matched(line), _) => format!("stopped on {line:?}"),
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Outcome {
     Limit(CoreId),
     /// The user ended the run.
     Interrupted,
+    /// The guest's console said what the run was to end on.
+    Matched,
     /// The recording cannot be continued (its file cannot be written).
     Failed,
     /// A replay's cores have all reached the ends of their streams.

@@ -113,6 +113,17 @@ impl Outside {
         }
     }
 
+    /// Before the run: the guest's clock stands here.
+    pub fn begin_clock(&self, ticks: u64) {
+        self.clock.set(ticks);
+    }
+
+    /// Before the run: these lines of a core are raised, and its machine timer is set so.
+    pub fn begin_lines(&self, core: CoreId, lines: u32, deadline: u64) {
+        self.lines[core.index()].store(lines, SeqCst);
+        self.deadlines[core.index()].machine.store(deadline, SeqCst);
+    }
+
     /// Ends the run with `outcome`, unless it has ended already. May be called from any thread.
     pub fn stop(&self, outcome: Outcome) {
         self.outcome.lock().get_or_insert(outcome);

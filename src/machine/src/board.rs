@@ -131,6 +131,14 @@ impl Board {
         whole.finish()
     }
 
+    /// The interrupt lines of a core that devices hold raised, and when its machine timer is due, in ticks. To be asked for
+    /// when no core runs.
+    pub fn live(&self, core: CoreId) -> (u32, u64) {
+        let (software, deadline) =
+            self.clint.get(core.index()).map_or((0, u64::MAX), |slot| slot.look(|clint| clint.live()));
+        (software | self.plic.look(|plic| plic.live(core.index())), deadline)
+    }
+
     /// Does something to the device at an address, in the context's name.
     fn access<R>(
         &self,

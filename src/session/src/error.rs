@@ -84,6 +84,16 @@ pub enum Error {
         /// How far the trace goes.
         why: String,
     },
+    /// A recording cannot go on from this moment of a trace.
+    #[error("{path}: cannot record on from the moment '{moment}': {what}", path = path.display())]
+    Resume {
+        /// The trace.
+        path: PathBuf,
+        /// The moment.
+        moment: Moment,
+        /// Why not.
+        what: String,
+    },
     /// A checkpoint is not what the recorder wrote.
     #[error("{path}: the checkpoint of cut {cut} cannot be used: {what}", path = path.display())]
     Checkpoint {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub fn is_failure(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Exit(status) => status != 0,
-        Outcome::Hung | Outcome::Limit(_) => true,
+        Outcome::Hung | Outcome::Limit(_) | Outcome::Matched => true,
         Outcome::Reset | Outcome::Interrupted | Outcome::Failed | Outcome::Replayed | Outcome::Stuck(_) => {
             false
         }

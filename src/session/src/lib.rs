@@ -53,8 +53,10 @@ mod options;
 mod peripherals;
 mod record;
 mod replay;
+mod resume;
 mod run;
 mod seek;
+mod stop_on;
 mod stretch;
 mod verify;
 mod watch;
@@ -74,8 +76,10 @@ pub use options::{Captured, Input, Interrupt, Keyboard, Options, Output, Typed, 
 pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};
+pub use resume::record_from;
 pub use run::{Ran, run};
 pub use seek::{Span, Stand};
+pub use stop_on::StopOn;
 pub use verify::{Narrowed, Verified, verify, verify_stretches};
 
 /// README's example compiles.

@@ -74,6 +74,15 @@ impl Setup {
 }
 
 impl Options {
+    /// Every how many steps of all cores together the trace gets a checkpoint; 0: never.
+    pub(crate) fn checkpoint_interval(&self) -> u64 {
+        match (self.keep_last, self.checkpoint_interval) {
+            (None, interval) => interval,
+            (Some(keep), 0) => (keep / 4).max(1),
+            (Some(keep), interval) => interval.min(keep / 4).max(1),
+        }
+    }
+
     pub(crate) fn engine(&self) -> Configuration {
         Configuration {
             workers: self.workers.max(1),

@@ -15,7 +15,7 @@ pub enum Moment {
     Position(CoreId, Position),
     /// All cores together have completed so many steps.
     Steps(u64),
-    /// So many hundredths of all steps have been completed.
+    /// So many hundredths of all steps that the trace holds have been completed.
     Percent(u8),
     /// All cores stand at the cut with this number.
     Cut(u32),
@@ -52,6 +52,11 @@ pub(crate) fn locate(trace: &Trace, moment: Moment) -> Result<Vec<u64>, Error> {
     let ends: Vec<u64> = trace.horizon()?.iter().map(|end| end.0).collect();
     let total = total(ends.iter().copied());
     let cuts = trace.machine_digests()?;
+    let begun: Vec<u64> = match trace.origin()? {
+        Some((_, positions)) => positions.iter().map(|position| position.0).collect(),
+        None => vec![0; ends.len()],
+    };
+    let begun_total = self::total(begun.iter().copied());
     let target = match moment {
         Moment::Cut(number) => {
             let found = cuts.iter().find(|cut| cut.cut == number && is_within(trace, cut, &ends));
@@ -73,11 +78,19 @@ pub(crate) fn locate(trace: &Trace, moment: Moment) -> Result<Vec<u64>, Error> {
         Moment::Percent(percent) if percent > 100 => {
             return Err(none("a run has a hundred hundredths".into()));
         }
-        Moment::Percent(percent) => Target::Steps((u128::from(total) * u128::from(percent) / 100) as u64),
+        Moment::Percent(percent) => {
+            let held = u128::from(total.saturating_sub(begun_total));
+            Target::Steps(begun_total.saturating_add((held * u128::from(percent) / 100) as u64))
+        }
     };
+    if target.is_before(&begun) {
+        return Err(none(format!(
+            "the trace begins at a checkpoint, after {begun_total} steps of all cores"
+        )));
+    }
     let before = cuts.iter().filter(|cut| is_within(trace, cut, &ends) && !target.is_before(&stands(cut)));
     let last = before.max_by_key(|cut| cut.cut).map(|cut| (stands(cut), cut.cut));
-    let mut walk = Walk::new(trace, last, ends)?;
+    let mut walk = Walk::new(trace, last, begun, ends)?;
     walk.run(target)?
         .then_some(walk.positions)
         .ok_or_else(|| none("its cores wait for each other before".into()))
@@ -149,9 +162,16 @@ impl Track {
 }
 
 impl Walk {
-    /// Begins at a cut, or with the run.
-    fn new(trace: &Trace, cut: Option<(Vec<u64>, u32)>, ends: Vec<u64>) -> Result<Self, Error> {
-        let begin = || (vec![0; ends.len()], None);
+    /// Begins at a cut, or where the trace does.
+    fn new(
+        trace: &Trace,
+        cut: Option<(Vec<u64>, u32)>,
+        begun: Vec<u64>,
+        ends: Vec<u64>,
+    ) -> Result<Self, Error> {
+        // A core of which nothing is known ends where it begins.
+        let ends: Vec<u64> = ends.iter().zip(&begun).map(|(end, begun)| *end.max(begun)).collect();
+        let begin = || (begun, None);
         let (positions, number) = cut.map_or_else(begin, |(positions, cut)| (positions, Some(cut)));
         let mut tracks = Vec::new();
         for (core, position) in trace.cores().zip(&positions) {

@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::Peripherals;
+use crate::{Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ pub struct Options {
     /// Every how many steps of all cores together the trace gets a checkpoint, which a replay can begin at. One
     /// billion by default; 0 means never.
     pub checkpoint_interval: u64,
+    /// A trace holds so many of the last steps of all cores together, and at most about twice as many: it then begins at a
+    /// checkpoint. Checkpoints come at least four times as often. It holds all by default.
+    pub keep_last: Option<u64>,
     /// Whether the trace holds the guest's bytes. It does by default.
     pub embed_images: bool,
     /// Bytes of a word of the signature, if one is wanted.
@@ -44,6 +47,8 @@ pub struct Options {
     pub output: Output,
     /// Where the guest's console input comes from. From nowhere by default.
     pub input: Input,
+    /// Ends the run when a line of the guest's console matches. Never by default.
+    pub stop_on: Option<StopOn>,
     /// Ends the run from outside.
     pub interrupt: Interrupt,
     /// Whether the trace says what host recorded it, and when, for people who read it. It does by default.
@@ -67,10 +72,12 @@ impl Default for Options {
             digest_interval: 1_000_000,
             cut_interval: 200_000_000,
             checkpoint_interval: 1_000_000_000,
+            keep_last: None,
             embed_images: true,
             signature_granularity: None,
             output: Output::Nowhere,
             input: Input::Nothing,
+            stop_on: None,
             interrupt: Interrupt::default(),
             describe_host: true,
             command_line: Vec::new(),

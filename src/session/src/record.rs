@@ -3,13 +3,14 @@
 use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
+use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Options};
 use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
-use cantus_interp::Interp;
+use cantus_interp::{Core, Interp};
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
-    Configuration, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
+    Configuration, CoreId, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
     TraceWriter, WriterOptions,
 };
 use std::path::{Path, PathBuf};
@@ -41,10 +42,29 @@ pub fn record(
     path: impl AsRef<Path>,
     force: bool,
 ) -> Result<Recorded, Error> {
-    let path = path.as_ref();
     let setup = Setup::new(guest, options)?;
+    let begun = Begun { cores: setup.cores(), clock: None };
+    record_machine(guest, options, setup, begun, header(guest, options), path.as_ref(), force)
+}
+
+/// How a machine stands when its recording begins.
+pub(crate) struct Begun {
+    pub(crate) cores: Vec<Core>,
+    /// Where its clock stands, in ticks, if it does not begin with the cores' reset.
+    pub(crate) clock: Option<u64>,
+}
+
+/// Records a machine from where it stands.
+pub(crate) fn record_machine(
+    guest: &Guest,
+    options: &Options,
+    setup: Setup,
+    begun: Begun,
+    header: Header,
+    path: &Path,
+    force: bool,
+) -> Result<Recorded, Error> {
     let host = Host::new(options)?;
-    let header = header(guest, options);
     let files = files(guest, options);
     let stored = files.iter().filter(|_| options.embed_images).map(|(_, file)| &*file.bytes);
     let stored: Vec<&[u8]> = stored.collect();
@@ -56,43 +76,64 @@ pub fn record(
         safepoints: setup.safepoints.clone(),
         digest_interval: options.digest_interval,
         cut_interval: options.cut_interval,
-        checkpoint_interval: options.checkpoint_interval,
+        checkpoint_interval: options.checkpoint_interval(),
+        keep_last: options.keep_last,
         writer: writer.clone(),
         memory: setup.memory_digest(),
         devices: setup.device_state(),
     };
-    let (recorder, lanes) = Recorder::new(plan, streams);
-    let cores = setup.cores().into_iter().zip(lanes);
+    let (recorder, mut lanes) = Recorder::new(plan, streams);
+    let Begun { mut cores, clock } = begun;
+    if clock.is_some() {
+        let mut machine: Vec<_> = cores.iter_mut().zip(&mut lanes).collect();
+        recorder.begin_here(&mut machine);
+    }
+    let cores = cores.into_iter().zip(lanes);
     let cores = cores.map(|(core, lane)| (core, Interp::new(), lane)).collect();
+    let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),
         recorder,
         cores,
         setup.bus(),
         setup.safepoints.clone(),
-        options.output.console(),
+        console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host)?;
+    if let Some(ticks) = clock {
+        let outside = engine.outside();
+        outside.begin_clock(ticks);
+        for core in (0..options.cores).map(|core| CoreId(core as u8)) {
+            let (lines, deadline) = setup.machine.board().live(core);
+            outside.begin_lines(core, lines, deadline);
+        }
+    }
+    let ended = drive(engine, options, &setup, &host, watch.as_deref())?;
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
     drop(ended.boundary);
     let writer = Arc::into_inner(writer).expect("the recorder is gone, and nobody else has the writer");
-    let totals = writer.finish(footer(outcome, cores, &setup))?;
+    let totals = writer.finish(footer(outcome, cores, &setup, watch.and_then(|watch| watch.matched())))?;
     if let Some(error) = host.failure() {
         return Err(error);
     }
     Ok(Recorded { outcome, steps, signature: setup.signature(options)?, path: path.to_owned(), totals })
 }
 
-fn footer(outcome: Outcome, cores: Vec<cantus_traces::CoreEnd>, setup: &Setup) -> Footer {
+fn footer(
+    outcome: Outcome,
+    cores: Vec<cantus_traces::CoreEnd>,
+    setup: &Setup,
+    matched: Option<String>,
+) -> Footer {
     let (reason, exit_status) = match outcome {
         Outcome::Exit(status) => (EndReason::Exited, Some(status as i32)),
         Outcome::Reset => (EndReason::Exited, None),
         Outcome::Hung => (EndReason::Deadlocked, None),
         Outcome::Limit(_) => (EndReason::LimitReached, None),
         Outcome::Interrupted => (EndReason::Interrupted, None),
+        Outcome::Matched => (EndReason::Matched(matched.unwrap_or_default()), None),
         Outcome::Failed => (EndReason::Failed("the trace could not be written".into()), None),
         Outcome::Replayed | Outcome::Stuck(_) => {
             (EndReason::Failed("the cores waited for each other".into()), None)
@@ -107,7 +148,7 @@ fn files(guest: &Guest, options: &Options) -> Vec<(ImageRole, GuestFile)> {
     guest.files().into_iter().chain(drives).collect()
 }
 
-fn header(guest: &Guest, options: &Options) -> Header {
+pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
     let image = if options.embed_images { Image::stored } else { Image::left_out };
     Header {
         recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),

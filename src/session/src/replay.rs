@@ -4,7 +4,7 @@ use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
 use crate::{Error, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
 use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
-use cantus_interp::{Executor, Interp};
+use cantus_interp::{Core, Executor, Interp};
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
 use cantus_traces::{CoreId, Footer, Position, Trace};
@@ -78,7 +78,7 @@ pub fn replay(path: impl AsRef<Path>, options: &ReplayOptions) -> Result<Replaye
 pub(crate) struct Opened {
     pub(crate) trace: Trace,
     pub(crate) guest: Guest,
-    machine: Options,
+    pub(crate) machine: Options,
 }
 
 /// A replay that has ended.
@@ -159,6 +159,11 @@ impl Opened {
 impl Done {
     /// What came of it.
     pub(crate) fn finish(self, opened: &Opened) -> Replayed {
+        self.finish_with_machine(opened).0
+    }
+
+    /// What came of it, and the machine as it was left, its cores by number.
+    pub(crate) fn finish_with_machine(self, opened: &Opened) -> (Replayed, Setup, Vec<Core>) {
         let Ended { outcome, boundary, cores } = self.ended;
         let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
         let stuck = if let Outcome::Stuck(core) = outcome {
@@ -170,8 +175,10 @@ impl Done {
         };
         let differing = boundary.differing_cuts();
         let left = boundary.has_diverged() || stuck.is_some();
-        let reports: Vec<Report> =
-            cores.into_iter().map(|finished| finished.lane.report(&finished.core, left)).collect();
+        let (reports, cores): (Vec<Report>, Vec<Core>) = cores
+            .into_iter()
+            .map(|finished| (finished.lane.report(&finished.core, left), finished.core))
+            .unzip();
         let agreed = reports.iter().map(|report| report.agreed).collect();
         let footer = opened.trace.footer().cloned();
         let verdict = if let Some(divergence) = first_divergence(&reports) {
@@ -194,7 +201,7 @@ impl Done {
         } else {
             Verdict::IdenticalSoFar(opened.trace.completeness().to_string())
         };
-        Replayed { verdict, footer, steps, agreed, span: self.span }
+        (Replayed { verdict, footer, steps, agreed, span: self.span }, self.setup, cores)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::host::{Answers, Host};
 use crate::machine::Setup;
 use crate::options::{Stdin, Typed, Typist};
+use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
 use cantus_interp::{Executor, Interp};
@@ -30,16 +31,17 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
     let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
+    let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),
         Free,
         cores,
         setup.bus(),
         setup.safepoints.clone(),
-        options.output.console(),
+        console(options, watch.as_ref()),
         Box::new(Answers(host.clone())),
     );
-    let ended = drive(engine, options, &setup, &host)?;
+    let ended = drive(engine, options, &setup, &host, watch.as_deref())?;
     if let Some(error) = host.failure() {
         return Err(error);
     }
@@ -53,13 +55,17 @@ pub(crate) fn drive<B: Boundary, E: Executor>(
     options: &Options,
     setup: &Setup,
     host: &Arc<Host>,
+    watch: Option<&Watch>,
 ) -> Result<Ended<B>, Error> {
     let outside = engine.outside();
+    if let Some(watch) = watch {
+        watch.begin(&outside);
+    }
     options.interrupt.watch(outside.clone());
     match &options.input {
         Input::Nothing => {}
         Input::Bytes(bytes) => {
-            outside.feed(console(options.peripherals.console(), setup.machine.board()), bytes.clone())
+            outside.feed(input_device(options.peripherals.console(), setup.machine.board()), bytes.clone())
         }
         Input::Stdin => feed(Source::new(&outside), Typist::new(Stdin), options, setup),
         Input::Typed(typist) => feed(Source::new(&outside), typist.clone(), options, setup),
@@ -87,7 +93,7 @@ impl Drop for Source {
 }
 
 /// The device that console input is for: the virtio console in this slot, or what the board says.
-fn console(slot: Option<u8>, board: &Board) -> DeviceId {
+fn input_device(slot: Option<u8>, board: &Board) -> DeviceId {
     slot.map_or_else(|| board.console(), |slot| Device::Virtio(slot).id())
 }
 
@@ -100,7 +106,7 @@ fn feed(source: Source, typist: Typist, options: &Options, setup: &Setup) {
         let mut keyboard = typist.0.lock();
         while let Some(typed) = keyboard.next() {
             match typed {
-                Typed::Bytes(bytes) => source.0.feed(console(slot, &board), bytes),
+                Typed::Bytes(bytes) => source.0.feed(input_device(slot, &board), bytes),
                 Typed::Size { columns, rows } => {
                     if let Some(control) = slot.and_then(|slot| Device::Virtio(slot).control_id()) {
                         let size = [columns.to_le_bytes(), rows.to_le_bytes()].concat();

@@ -53,7 +53,7 @@ impl Opened {
         }
         let from = match from {
             Some(positions) => self.nearest(&positions)?,
-            None => None,
+            None => self.origin()?,
         };
         let stand = |positions: Vec<u64>| Stand {
             cut: match options.to {
@@ -78,11 +78,20 @@ impl Opened {
         Ok(usable)
     }
 
+    /// The checkpoint that the trace begins at; none where it begins with the run.
+    pub(crate) fn origin(&self) -> Result<Option<Stand>, Error> {
+        let origin = self.trace.origin()?;
+        Ok(origin.map(|(cut, positions)| Stand { cut: Some(cut), positions }))
+    }
+
     /// The last checkpoint at or before these positions; none where there is only the beginning.
     pub(crate) fn nearest(&self, positions: &[u64]) -> Result<Option<Stand>, Error> {
         let is_before =
             |stand: &Stand| stand.positions.iter().zip(positions).all(|(before, at)| before.0 <= *at);
-        Ok(self.checkpoints()?.into_iter().rfind(is_before))
+        match self.checkpoints()?.into_iter().rfind(is_before) {
+            Some(stand) => Ok(Some(stand)),
+            None => self.origin(),
+        }
     }
 
     fn bad_checkpoint(&self, cut: u32, what: String) -> Error {
@@ -118,12 +127,14 @@ impl Opened {
         for ((core, history), end) in cores.iter().zip(histories).zip(ends) {
             let (id, begin) = (CoreId(core.id), Position(core.position));
             let mut events = self.trace.stream_from(id, begin);
+            let is_known = self.trace.extent(id).is_some_and(|extent| extent.reached > begin);
             if let Some(cut) = span.from.as_ref().and_then(|stand| stand.cut)
                 && !skip_cut(&mut events, begin.0, cut)?
+                && is_known
             {
                 return Err(self.bad_checkpoint(cut, format!("{id} has no such cut at position {begin}")));
             }
-            parts.push(Part { begin, history, events, end, until, is_whole });
+            parts.push(Part { begin, history, events, end: end.max(begin), until, is_whole });
         }
         Ok(Begun { cores, parts })
     }

@@ -9,11 +9,12 @@ use crate::{Error, ReplayOptions, Replayed, Span, Verdict};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The parts of the run from one usable checkpoint to the next, the first from the run's beginning, the last to its end.
+/// The parts of the run from one usable checkpoint to the next, the first from the trace's beginning, the last to its end.
 fn stretches(opened: &Opened) -> Result<Vec<Span>, Error> {
-    let mut from = None;
+    let mut from = opened.origin()?;
     let mut stretches = Vec::new();
-    for to in opened.checkpoints()? {
+    let origin = from.as_ref().and_then(|stand| stand.cut);
+    for to in opened.checkpoints()?.into_iter().filter(|stand| origin.is_none() || stand.cut != origin) {
         stretches.push(Span { from: from.replace(to.clone()), to: Some(to) });
     }
     stretches.push(Span { from, to: None });

@@ -147,6 +147,7 @@ impl<'a> Reader<'a> {
                 2 => EndReason::LimitReached,
                 3 => EndReason::Deadlocked,
                 4 => EndReason::Failed(self.text()),
+                5 => EndReason::Matched(self.text()),
                 other => panic!("reason {other}"),
             },
             exit_status: self.option(|r| {

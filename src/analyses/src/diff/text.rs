@@ -70,6 +70,7 @@ impl Display for Execution {
                 f.write_str("deadlock: every core waits for an interrupt that never comes")?;
             }
             (Some(EndReason::Failed(why)), _) => write!(f, "the recorder failed: {why}")?,
+            (Some(EndReason::Matched(line)), _) => write!(f, "stopped on the console's line {line:?}")?,
             (None, _) => f.write_str("the recorder was stopped before the end")?,
         }
         match self.complete {

@@ -34,8 +34,8 @@ const STEPS_MAX_KERNEL: u64 = 20_000_000_000;
 /// Record a guest again and again, and keep only what failed
 ///
 /// Each run has another schedule: random turns of different lengths, and random priorities with random change points.
-/// A run fails if the guest's status is not 0, if it hangs, or if it reaches its limit of instructions, which is 100M of
-/// one core, or 20G with a kernel, unless --max-instructions is given. A machine with an operating system ends well
+/// A run fails if the guest's status is not 0, if it hangs, if a line of its console matches --stop-on, or if it reaches its
+/// limit of instructions, which is 100M of one core, or 20G with a kernel, unless --max-instructions is given. A machine with an operating system ends well
 /// whatever its programs did: --fail-on says what they print.
 #[derive(Args, Debug)]
 pub struct Hunt {

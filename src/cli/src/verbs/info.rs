@@ -38,6 +38,9 @@ struct Facts<'a> {
     /// How far each core can be replayed.
     cores: Vec<CoreFacts>,
     steps: u64,
+    /// Steps of all cores together before what the trace holds of the run; none if it holds its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begins_after: Option<u64>,
     totals: Totals,
     /// Bytes of events in the file for a thousand steps, in thousandths.
     event_bytes_per_million_steps: Option<u64>,
@@ -81,6 +84,10 @@ impl<'a> Facts<'a> {
                 events: trace.extent(core).map_or(0, |extent| extent.events),
             })
             .collect();
+        // One that is damaged there can still be looked at.
+        let origin = trace.origin().ok().flatten();
+        let begins_after =
+            origin.map(|(_, at)| at.iter().fold(0, |steps: u64, position| steps.saturating_add(position.0)));
         let steps: u64 = cores.iter().map(|core| core.position.0).fold(0, u64::saturating_add);
         let totals = trace.totals();
         let mut troubles: Vec<String> = summary::incompleteness(trace).into_iter().collect();
@@ -98,6 +105,7 @@ impl<'a> Facts<'a> {
             memory: footer.map(|footer| &footer.memory),
             cores,
             steps,
+            begins_after,
             totals,
             event_bytes_per_million_steps: stored.checked_div(steps.into()).map(|bytes| bytes as u64),
         })
@@ -149,6 +157,9 @@ impl<'a> Facts<'a> {
             None => line("ended", &"unknown: the recorder was stopped before")?,
         }
         line("instructions", &grouped(self.steps))?;
+        if let Some(steps) = self.begins_after {
+            line("  held from", &format!("{} on, where its first checkpoint is", grouped(steps)))?;
+        }
         for core in &self.cores {
             let text = format!("{} instructions, {} events", grouped(core.position.0), grouped(core.events));
             line(&format!("  core {}", core.core), &text)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use cantus::{Captured, Guest, Input, Options, Output, Typist};
+use cantus::{Captured, Input, Options, Output, Typist};
 use clap::Args;
 
 use crate::args::RunArgs;
@@ -29,7 +29,7 @@ impl Run {
         let ran = cantus::run(&guest, &options);
         drop(raw);
         let ran = ran?;
-        finish(&self.run, &guest, ran.signature.as_deref())?;
+        finish(&self.run, &guest.name, ran.signature.as_deref())?;
         match self.run.json {
             true => {
                 let mut out = terminal::out();
@@ -68,7 +68,7 @@ pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<
 }
 
 /// Writes the signature, if one is wanted.
-pub fn finish(run: &RunArgs, guest: &Guest, signature: Option<&str>) -> Result<(), Failure> {
+pub fn finish(run: &RunArgs, guest: &str, signature: Option<&str>) -> Result<(), Failure> {
     match (&run.signature, signature) {
         (None, _) => Ok(()),
         (Some(path), Some(signature)) => fs::write(path, signature)
@@ -76,8 +76,7 @@ pub fn finish(run: &RunArgs, guest: &Guest, signature: Option<&str>) -> Result<(
         (Some(_), None) => Err(Failure::new(
             status::BAD_DATA,
             format!(
-                "{}: has no signature: expected an ELF file with the symbols begin_signature and end_signature",
-                guest.name
+                "{guest}: has no signature: expected an ELF file with the symbols begin_signature and end_signature"
             ),
         )),
     }
@@ -90,6 +89,7 @@ pub fn tell_outcome(voice: Voice, outcome: cantus::Outcome) {
         cantus::Outcome::Hung
         | cantus::Outcome::Limit(_)
         | cantus::Outcome::Interrupted
+        | cantus::Outcome::Matched
         | cantus::Outcome::Failed
         | cantus::Outcome::Replayed
         | cantus::Outcome::Stuck(_) => voice.say(format!("cantus: {}", outcome::in_words(outcome))),

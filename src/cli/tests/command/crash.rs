@@ -2,6 +2,7 @@
 //! then replays.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use crate::tool::{Tool, done, elf};
@@ -81,4 +82,40 @@ fn a_full_disk_ends_the_recording_with_an_error_and_a_usable_trace() {
         assert!(recorded.err.contains("full.cantus"), "{}", recorded.err);
         assert_usable(&tool, trace, &format!("a disk of {blocks} KiB"));
     }
+}
+
+/// Where the recorder is killed, in cuts that the trace begins at: whenever it has a new beginning, and somewhat later.
+#[test]
+fn rep_3_a_recorder_that_keeps_the_end_leaves_a_usable_trace_when_it_is_killed() {
+    let guest = elf("contended_lock");
+    let mut shortened = 0;
+    for replaced in [1, 2, 3, 5, 8, 13, 21] {
+        let tool = Tool::new();
+        let path = tool.path("killed.cantus");
+        let trace = path.to_str().unwrap();
+        let keep = ["--keep-last", "30k", "--checkpoint-every", "4k"];
+        let arguments = [&["record", "-q", "-o", trace, &guest], &MUCH[..], &keep[..]].concat();
+        let mut recorder =
+            tool.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut seen, mut last) = (0, None);
+        while seen < replaced && recorder.try_wait().unwrap().is_none() {
+            let now = fs::metadata(&path).ok().map(|facts| facts.ino());
+            if now.is_some() && now != last {
+                seen += u32::from(last.is_some());
+                last = now;
+            }
+            std::thread::yield_now();
+        }
+        recorder.kill().unwrap();
+        recorder.wait().unwrap();
+        let when = format!("killed after {replaced} new beginnings");
+        let verified = tool.run(&["verify", trace]);
+        assert_eq!(verified.status, 0, "{when}: {}{}", verified.out, verified.err);
+        let facts = tool.json(&["verify", trace, "--json"]);
+        shortened += u32::from(facts["from"]["steps"].as_u64().is_some_and(|steps| steps > 0));
+        // What it leaves beside the trace is no hindrance to the next one.
+        assert_eq!(tool.run(&[&arguments[..], &["--force"]].concat()).status, 0, "{when}");
+        tool.ok(&["verify", trace]);
+    }
+    assert!(shortened >= 3, "only {shortened} traces began later than the run");
 }

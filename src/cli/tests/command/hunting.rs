@@ -95,6 +95,15 @@ fn a_hang_is_a_failure() {
 }
 
 #[test]
+fn a_line_of_the_console_is_a_failure_where_it_is_hunted_for() {
+    let tool = Tool::new();
+    let hunt = tool.run(&["hunt", "--until-fail", "-n", "2", "--stop-on", "^hello", &elf("hello")]);
+    assert_eq!(hunt.status, 1, "{}{}", hunt.out, hunt.err);
+    assert!(hunt.out.contains("a line of the console matched"), "{}", hunt.out);
+    tool.ok(&["verify"]);
+}
+
+#[test]
 fn diff_shows_where_the_bug_begins() {
     let tool = Tool::new();
     let sources = format!("{}/../../tests/guests", env!("CARGO_MANIFEST_DIR"));

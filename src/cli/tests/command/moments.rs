@@ -63,3 +63,62 @@ fn moments_that_are_not_there_are_usage_errors() {
     let bad = tool.run(&["record", &elf("hello"), "--checkpoint-every", "often"]);
     assert_eq!(bad.status, 64, "{}", bad.err);
 }
+
+#[test]
+fn a_recording_goes_on_from_a_moment_of_another() {
+    let tool = Tool::new();
+    assert_eq!(tool.record("bank_transfer-fixed", &FLAGS), 0);
+    let other = ["record", "--from", "bank_transfer-fixed-1@40%", "--schedule", "random:50", "--seed", "9"];
+    let went_on = tool.run(&other);
+    assert_eq!(went_on.status, 0, "{}", went_on.err);
+    assert!(went_on.err.contains("bank_transfer-fixed-2.cantus"), "{}", went_on.err);
+    tool.ok(&["rm", "bank_transfer-fixed-1"]);
+    let verified = tool.json(&["verify", "--json"]);
+    assert_eq!(verified["verdict"], "identical", "{verified}");
+    let begun = verified["from"]["steps"].as_u64().unwrap();
+    assert!(begun > 1_000, "{verified}");
+    assert_eq!(tool.json(&["verify", "-j", "2", "--json"])["verdict"], "identical");
+    assert_eq!(tool.json(&["info", "--json"])["header"]["configuration"]["cores"], 2);
+    assert!(tool.ok(&["dump"]).contains("cut"), "events of the new run");
+    assert_eq!(tool.run(&["replay", "--to", "1"]).status, 64, "before the trace");
+    // Two runs from one moment differ where they differ, and the latest is the default.
+    tool.ok(&["record", "--from", "@50%", "-o", tool.path("third.cantus").to_str().unwrap()]);
+    tool.ok(&["verify", tool.path("third.cantus").to_str().unwrap()]);
+    tool.ok(&[
+        "record",
+        "--from",
+        "bank_transfer-fixed-2@50%",
+        "-o",
+        tool.path("same.cantus").to_str().unwrap(),
+    ]);
+    let [one, two] = ["third.cantus", "same.cantus"].map(|name| tool.path(name));
+    let diff = tool.run(&["diff", one.to_str().unwrap(), two.to_str().unwrap()]);
+    assert!(diff.status < 2, "{}{}", diff.out, diff.err);
+}
+
+#[test]
+fn moments_that_nothing_can_go_on_from_are_refused() {
+    let tool = Tool::new();
+    tool.record("bank_transfer-fixed", &FLAGS);
+    let hello = elf("hello");
+    for (status, arguments) in [
+        (64, &["--from", "bank_transfer-fixed-1"][..]),
+        (64, &["--from", "bank_transfer-fixed-1@noon"]),
+        (64, &["--from", "bank_transfer-fixed-1@99G"]),
+        (64, &["--from", "bank_transfer-fixed-1@9:1"]),
+        (64, &["--from", "bank_transfer-fixed-1@40%", "--smp", "2"]),
+        (64, &["--from", "bank_transfer-fixed-1@40%", "--rng"]),
+        (64, &["--from", "bank_transfer-fixed-1@40%", "--kernel", &hello]),
+        (66, &["--from", "nothing@40%"]),
+        (65, &["--from", &format!("{hello}@40%")]),
+        (64, &[]),
+    ] {
+        let refused = tool.run(&[&["record"], arguments].concat());
+        assert_eq!(refused.status, status, "{arguments:?}: {}", refused.err);
+        assert!(
+            !refused.err.is_empty() && !refused.err.contains("panicked"),
+            "{arguments:?}: {}",
+            refused.err
+        );
+    }
+}

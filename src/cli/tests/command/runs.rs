@@ -28,6 +28,24 @@ fn a_limit_ends_with_124_and_says_so() {
 }
 
 #[test]
+fn a_line_of_the_console_ends_with_123_and_says_so() {
+    let tool = Tool::new();
+    let flags = ["--smp", "2", "--stop-on", r"^hello from hart \d of 2"];
+    let recorded = tool.run(&[&["record", &elf("hello")], &flags[..]].concat());
+    assert_eq!(recorded.status, 123, "{}", recorded.err);
+    assert!(recorded.err.contains("a line of the console matched"), "{}", recorded.err);
+    assert!(tool.ok(&["verify"]).starts_with("identical: "));
+    assert_eq!(tool.run(&["replay"]).out, recorded.out);
+    let reason = &tool.json(&["info", "--json"])["reason"]["matched"];
+    assert!(reason.as_str().is_some_and(|line| line.starts_with("hello from hart ")), "{reason}");
+    assert!(tool.ok(&["ls"]).contains("stopped on"));
+    let run = tool.run(&[&["run", "--json", &elf("hello")], &flags[..]].concat());
+    assert_eq!(run.status, 123, "{}", run.err);
+    assert!(run.out.contains("\"matched\""), "{}", run.out);
+    assert_eq!(tool.run(&["run", &elf("hello"), "--stop-on", "^from"]).status, 0, "no line matches");
+}
+
+#[test]
 fn a_replay_is_the_recording_console_and_all() {
     let tool = Tool::new();
     let recorded = tool.run(&["record", &elf("amo_mix"), "--smp", "4"]);

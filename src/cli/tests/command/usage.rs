@@ -39,7 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
-    let wrong: [&[&str]; 33] = [
+    let wrong: [&[&str]; 37] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -58,6 +58,10 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
         &["run", &hello, "-q", "-v"],
         &["run", &hello, &hello],
+        &["run", &hello, "--stop-on", "(unfinished"],
+        &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],
+        &["record", &hello, "--keep-last", "0"],
+        &["record", &hello, "--keep-last", "long"],
         &["run", &hello, "--kernel", &hello],
         &["run", &hello, "--initrd", &hello],
         &["run", &hello, "--append", "quiet"],

@@ -30,6 +30,11 @@ impl Clint {
     pub fn new(hart: usize) -> Self {
         Self { hart, software: false, compare: u64::MAX }
     }
+
+    /// The hart's line that it holds raised, and its deadline in ticks.
+    pub fn live(&self) -> (u32, u64) {
+        (if self.software { lines::MSIP } else { 0 }, self.compare)
+    }
 }
 
 impl Device for Clint {

@@ -124,6 +124,14 @@ impl Plic {
         }
     }
 
+    /// The lines of a hart that it holds raised.
+    pub fn live(&self, hart: usize) -> u32 {
+        let of = |at: usize, line: u32| {
+            if self.contexts.get(at).is_some_and(|context| context.notified) { line } else { 0 }
+        };
+        of(2 * hart, lines::MEIP) | of(2 * hart + 1, lines::SEIP)
+    }
+
     /// "Interrupt Claim Process": the best source, whatever the threshold, is no longer pending. 0 where there is none.
     fn claim(&mut self, context: usize) -> u64 {
         let Some(best) = self.contexts.get(context).and_then(|context| self.best(context)) else { return 0 };

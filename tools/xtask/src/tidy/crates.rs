@@ -243,6 +243,8 @@ const OUTSIDE: &[Owned] = &[
     owned("rustc-demangle", &["src/analyses"], "names as they were written"),
     owned("cpp_demangle", &["src/analyses"], "names as they were written"),
     owned("quick-junit", &["src/analyses"], "reports for CI systems"),
+    // What ends a run.
+    owned("regex", &["src/session"], "lines of the console that end a run"),
     // The terminal.
     owned("anstream", &["src/cli"], "colour where the terminal wants it"),
     owned("anyhow", &["src/cli"], "errors that only people read"),

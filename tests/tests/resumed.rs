@@ -1,0 +1,193 @@
+//! Recordings that do not hold a run from its beginning, since they go on from another one, or keep only the end: they replay on their own, from wherever, and what the guest
+//! waits for comes.
+
+use cantus::{
+    Error, Guest, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
+};
+use cantus_tests::equation::{Schedule, guest};
+use cantus_tests::generator::{Program, Size};
+use cantus_traces::{CoreId, Position, Trace, rewrite};
+use std::path::Path;
+
+fn on_two() -> ReplayOptions {
+    ReplayOptions { workers: 2, ..ReplayOptions::default() }
+}
+
+/// A recording, and another one from about a moment of it.
+fn resumed(folder: &Path, moment: Moment) -> (Trace, Trace) {
+    let (guest, options) = guest(&Program::random(7, Size::default()), &Schedule::random(7));
+    let options = Options { workers: 2, digest_interval: 500, checkpoint_interval: 1_500, ..options };
+    let (first, second) = (folder.join("first.cantus"), folder.join("second.cantus"));
+    cantus::record(&guest, &options, &first, true).expect("generated programs can be recorded");
+    let options = Options { policy: Policy::Random { slice_max: 70 }, seed: 8, ..options };
+    cantus::record_from(&first, moment, &[], &options, &second, true).expect("it goes on");
+    (Trace::open(&first).expect("a trace"), Trace::open(&second).expect("a trace"))
+}
+
+#[test]
+fn rep_1_what_goes_on_from_any_moment_replays_from_any_moment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for moment in [
+        Moment::Percent(50),
+        Moment::Steps(2_000),
+        Moment::Cut(1),
+        Moment::Position(CoreId(0), Position(300)),
+        Moment::Steps(0),
+        Moment::Percent(100),
+    ] {
+        let (_, trace) = resumed(folder.path(), moment);
+        let path = trace.path();
+        let whole = replay(path, &on_two()).expect("it replays");
+        assert_eq!(whole.verdict, Verdict::Identical, "from {moment}");
+        let verified = verify_stretches(path, &on_two(), 2).expect("it verifies");
+        assert_eq!(verified.replayed.verdict, Verdict::Identical, "from {moment}, in stretches");
+        for percent in [0, 30, 60, 100] {
+            let from = Some(Moment::Percent(percent));
+            let part = ReplayOptions { from, ..on_two() };
+            assert_eq!(
+                replay(path, &part).expect("it replays").verdict,
+                Verdict::Identical,
+                "from {percent}%"
+            );
+            let part = ReplayOptions { to: from, ..on_two() };
+            assert_eq!(replay(path, &part).expect("it replays").verdict, Verdict::Identical, "to {percent}%");
+        }
+    }
+}
+
+#[test]
+fn positions_go_on_and_what_was_before_is_not_in_the_trace() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = resumed(folder.path(), Moment::Percent(50));
+    assert_eq!(first.origin().expect("whole"), None);
+    let (cut, positions) = second.origin().expect("whole").expect("it begins later");
+    assert_eq!(cut, 0);
+    let begun: u64 = positions.iter().map(|position| position.0).sum();
+    let total: u64 = first.footer().expect("complete").cores.iter().map(|end| end.position.0).sum();
+    let cuts = first.machine_digests().expect("whole");
+    let stood_still = cuts.iter().rfind(|cut| cut.positions.iter().map(|at| at.0).sum::<u64>() <= total / 2);
+    assert_eq!(stood_still.expect("a cut").positions, positions, "the last cut before");
+    for core in second.cores() {
+        assert_eq!(second.extent(core).expect("a core").begun, positions[core.index()]);
+        let (position, _) = second.stream(core).next().expect("an event").expect("whole");
+        assert_eq!(position, positions[core.index()]);
+    }
+    for early in [Moment::Steps(begun - 1), Moment::Position(CoreId(0), Position(0))] {
+        let refused = replay(second.path(), &ReplayOptions { to: Some(early), ..on_two() });
+        let Err(error @ Error::NoSuchMoment { .. }) = refused else { panic!("{early}: {refused:?}") };
+        assert!(error.to_string().contains("begins at a checkpoint"), "{error}");
+    }
+    // It goes on from there, too, and a copy is as good.
+    let third = folder.path().join("third.cantus");
+    let options = Options::default();
+    cantus::record_from(second.path(), Moment::Percent(50), &[], &options, &third, false)
+        .expect("it goes on");
+    assert_eq!(replay(&third, &on_two()).expect("it replays").verdict, Verdict::Identical);
+    let copy = folder.path().join("copy.cantus");
+    rewrite(&second, &copy, &second.read_all().expect("whole"), Default::default()).expect("written");
+    assert_eq!(replay(&copy, &on_two()).expect("it replays").verdict, Verdict::Identical);
+    let onto_itself = cantus::record_from(&third, Moment::Percent(50), &[], &options, &third, true);
+    assert!(matches!(onto_itself, Err(Error::Resume { .. })), "{onto_itself:?}");
+}
+
+#[test]
+fn timers_and_interrupts_come_where_they_were_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    for name in ["timer", "ipi_ping_pong", "interrupt_ring-fixed", "paging", "lost_wakeup-fixed"] {
+        let guest = Guest::open(elves.join(format!("{name}.elf"))).expect("a guest");
+        let options = Options { cores: 2, workers: 2, checkpoint_interval: 1_500, ..Options::default() };
+        let (first, second) = (folder.path().join("first.cantus"), folder.path().join("second.cantus"));
+        let recorded = cantus::record(&guest, &options, &first, true).expect("it is recorded");
+        assert_eq!(recorded.outcome, Outcome::Exit(0), "{name}");
+        for percent in [1, 20, 45, 70, 90, 99] {
+            let moment = Moment::Percent(percent);
+            let went_on =
+                cantus::record_from(&first, moment, &[], &options, &second, true).expect("it goes on");
+            assert_eq!(went_on.outcome, Outcome::Exit(0), "{name} from {percent}%");
+            let replayed = replay(&second, &on_two()).expect("it replays");
+            assert_eq!(replayed.verdict, Verdict::Identical, "{name} from {percent}%");
+        }
+    }
+}
+
+#[test]
+fn rep_3_one_that_was_cut_off_replays_as_far_as_it_goes_or_says_why_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, trace) = resumed(folder.path(), Moment::Percent(30));
+    let bytes = std::fs::read(trace.path()).expect("its bytes");
+    let torn = folder.path().join("torn.cantus");
+    let mut replayed = 0;
+    for length in (0..bytes.len()).step_by(bytes.len() / 60) {
+        std::fs::write(&torn, &bytes[..length]).expect("a file");
+        match replay(&torn, &on_two()).map(|replayed| replayed.verdict) {
+            Ok(Verdict::IdenticalSoFar(_)) => replayed += 1,
+            Err(Error::Trace(_) | Error::ImageMissing { .. }) => {}
+            other => panic!("{length} bytes: {other:?}"),
+        }
+    }
+    assert!(replayed > 5, "{replayed} of 60 replayed");
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("ipi_ping_pong.elf")).expect("a guest");
+    let options = Options { cores: 2, workers: 2, steps_max: Some(4_000), ..Options::default() };
+    let (first, second) = (folder.path().join("first.cantus"), folder.path().join("second.cantus"));
+    let stopped = cantus::record(&guest, &options, &first, false).expect("it is recorded");
+    assert!(matches!(stopped.outcome, Outcome::Limit(_)), "{:?}", stopped.outcome);
+    let options = Options { steps_max: None, ..options };
+    let went_on = cantus::record_from(&first, Moment::Percent(100), &[], &options, &second, false);
+    assert_eq!(went_on.expect("it goes on").outcome, Outcome::Exit(0));
+    let (_, begun) =
+        Trace::open(&second).expect("a trace").origin().expect("whole").expect("it begins later");
+    assert_eq!(begun.iter().map(|position| position.0).collect::<Vec<_>>(), stopped.steps);
+    assert_eq!(replay(&second, &on_two()).expect("it replays").verdict, Verdict::Identical);
+}
+
+/// A recording that keeps the last so many steps, of a guest that runs for long.
+fn kept(path: &Path, keep_last: u64, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
+    let options = Options {
+        cores: 2,
+        workers: 2,
+        digest_interval: 1_000,
+        checkpoint_interval,
+        keep_last: Some(keep_last),
+        ..Options::default()
+    };
+    let recorded = cantus::record(&guest, &options, path, true).expect("it is recorded");
+    assert_eq!(recorded.outcome, Outcome::Exit(0));
+    (Trace::open(path).expect("a trace"), recorded.steps)
+}
+
+#[test]
+fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kept.cantus");
+    for (keep, every) in [(20_000, 0), (20_000, 1_000), (40_000, 1_000_000)] {
+        let (trace, steps) = kept(&path, keep, every);
+        let (_, begun) = trace.origin().expect("whole").expect("it begins later");
+        let held: u64 = steps.iter().zip(&begun).map(|(end, begun)| end - begun.0).sum();
+        assert!((keep..3 * keep).contains(&held), "{held} of {steps:?} are held, {keep} were wanted");
+        assert!(trace.checkpoints().len() > 1, "{:?}", trace.checkpoints());
+        let whole = replay(&path, &on_two()).expect("it replays");
+        assert_eq!((whole.verdict, whole.steps), (Verdict::Identical, steps), "{keep} of {every}");
+        let verified = verify_stretches(&path, &on_two(), 2).expect("it verifies");
+        assert_eq!(verified.replayed.verdict, Verdict::Identical);
+        for percent in [0, 40, 100] {
+            let moment = Some(Moment::Percent(percent));
+            let from = ReplayOptions { from: moment, ..on_two() };
+            assert_eq!(replay(&path, &from).expect("it replays").verdict, Verdict::Identical, "{percent}%");
+            let to = ReplayOptions { to: moment, ..on_two() };
+            assert_eq!(replay(&path, &to).expect("it replays").verdict, Verdict::Identical, "{percent}%");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no part is left");
+    }
+    // One that is longer than the run holds all of it.
+    let (trace, _) = kept(&path, 1 << 40, 0);
+    assert_eq!(trace.origin().expect("whole"), None);
+}
