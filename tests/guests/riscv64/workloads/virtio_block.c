@@ -72,44 +72,42 @@ static OWN_LINE uint32_t harts_done;
 static uint8_t buffers[HARTS_MAX][SECTOR] OWN_PAGE NOINIT;
 static volatile uint8_t random_bytes[8];
 
-static volatile uint32_t *reg(uint64_t slot, unsigned offset) {
-    return (volatile uint32_t *)(slot + offset);
-}
+#define REG(slot, offset) (*(volatile uint32_t *)((slot) + (offset)))
 
 static uint64_t find(uint32_t id) {
     for (unsigned n = 0; n < SLOTS; n++) {
-        if (*reg(SLOT(n), MAGIC) != 0x74726976)
+        if (REG(SLOT(n), MAGIC) != 0x74726976)
             fail(2, "virtio_block: slot %u has no device registers", n);
-        if (*reg(SLOT(n), DEVICE_ID) == id)
+        if (REG(SLOT(n), DEVICE_ID) == id)
             return SLOT(n);
     }
     return 0;
 }
 
 static void set_address(uint64_t slot, unsigned offset, volatile void *address) {
-    *reg(slot, offset) = (uint32_t)(uintptr_t)address;
-    *reg(slot, offset + 4) = (uint32_t)((uintptr_t)address >> 32);
+    REG(slot, offset) = (uint32_t)(uintptr_t)address;
+    REG(slot, offset + 4) = (uint32_t)((uintptr_t)address >> 32);
 }
 
 static void set_up(uint64_t slot, struct queue *queue) {
-    *reg(slot, STATUS) = 0;
-    *reg(slot, STATUS) = 1;
-    *reg(slot, STATUS) = 3;
-    *reg(slot, DRIVER_FEATURES) = 0;
-    *reg(slot, STATUS) = 11;
-    *reg(slot, QUEUE_SELECT) = 0;
-    *reg(slot, QUEUE_SIZE) = DESCRIPTORS;
-    if (*reg(slot, VERSION) == 1) {
-        *reg(slot, PAGE_BYTES) = PAGE_SIZE;
-        *reg(slot, QUEUE_ALIGN) = PAGE_SIZE;
-        *reg(slot, QUEUE_PAGE) = (uintptr_t)queue / PAGE_SIZE;
+    REG(slot, STATUS) = 0;
+    REG(slot, STATUS) = 1;
+    REG(slot, STATUS) = 3;
+    REG(slot, DRIVER_FEATURES) = 0;
+    REG(slot, STATUS) = 11;
+    REG(slot, QUEUE_SELECT) = 0;
+    REG(slot, QUEUE_SIZE) = DESCRIPTORS;
+    if (REG(slot, VERSION) == 1) {
+        REG(slot, PAGE_BYTES) = PAGE_SIZE;
+        REG(slot, QUEUE_ALIGN) = PAGE_SIZE;
+        REG(slot, QUEUE_PAGE) = (uintptr_t)queue / PAGE_SIZE;
     } else {
         set_address(slot, QUEUE_DESCRIPTORS, queue->descriptors);
         set_address(slot, QUEUE_AVAILABLE, &queue->available);
         set_address(slot, QUEUE_USED, &queue->used);
-        *reg(slot, QUEUE_READY) = 1;
+        REG(slot, QUEUE_READY) = 1;
     }
-    *reg(slot, STATUS) = 15;
+    REG(slot, STATUS) = 15;
 }
 
 static void describe(struct queue *queue, unsigned at, volatile void *address, uint32_t length, unsigned flags) {
@@ -124,7 +122,7 @@ static void offer(uint64_t slot, struct queue *queue) {
     queue->available.heads[queue->available.index % DESCRIPTORS] = 0;
     store_release(&queue->available.index, (uint16_t)(queue->available.index + 1));
     fence_memory_to_device();
-    *reg(slot, QUEUE_NOTIFY) = 0;
+    REG(slot, QUEUE_NOTIFY) = 0;
 }
 
 uint64_t on_trap(uint64_t cause, uint64_t pc, uint64_t value) {
@@ -135,14 +133,14 @@ uint64_t on_trap(uint64_t cause, uint64_t pc, uint64_t value) {
         return pc;
     if (SLOT(source - 1) != drive)
         fail(2, "virtio_block: an interrupt from source %u", source);
-    *reg(drive, INTERRUPT_ACK) = *reg(drive, INTERRUPT_STATUS);
+    REG(drive, INTERRUPT_ACK) = REG(drive, INTERRUPT_STATUS);
     fence_device_to_memory();
     store_release(&drive_done, load_acquire(&drive_queue.used.index));
     *PLIC_CLAIM(0) = source;
     return pc;
 }
 
-/* One request, by whoever holds the drive's lock. */
+/* One request, one hart at a time. */
 static void transfer(uint64_t sector, uint8_t *data, bool write) {
     static volatile struct {
         uint32_t type;
@@ -150,6 +148,7 @@ static void transfer(uint64_t sector, uint8_t *data, bool write) {
         uint64_t sector;
     } header;
     static volatile uint8_t status;
+    spinlock_acquire(&drive_lock);
     header.type = write;
     header.sector = sector;
     status = 0xff;
@@ -162,6 +161,7 @@ static void transfer(uint64_t sector, uint8_t *data, bool write) {
         pause();
     if (status != 0)
         fail(1, "virtio_block: sector %lu: status %u", sector, status);
+    spinlock_release(&drive_lock);
 }
 
 static void print_random(uint64_t slot) {
@@ -196,9 +196,7 @@ void main(unsigned hart) {
 
     uint8_t *buffer = buffers[hart];
     uint64_t sector = hart + 1;
-    spinlock_acquire(&drive_lock);
     transfer(sector, buffer, false);
-    spinlock_release(&drive_lock);
     for (unsigned i = 0; i < SECTOR; i++)
         if (buffer[i] != (uint8_t)sector)
             fail(1, "virtio_block: sector %lu: byte %u is %u at first", sector, i, buffer[i]);
@@ -207,14 +205,10 @@ void main(unsigned hart) {
         uint64_t state = random_seed(hart) + round;
         for (unsigned i = 0; i < SECTOR; i++)
             buffer[i] = random_next(&state);
-        spinlock_acquire(&drive_lock);
         transfer(sector, buffer, true);
-        spinlock_release(&drive_lock);
         for (unsigned i = 0; i < SECTOR; i++)
             buffer[i] = 0;
-        spinlock_acquire(&drive_lock);
         transfer(sector, buffer, false);
-        spinlock_release(&drive_lock);
         state = random_seed(hart) + round;
         for (unsigned i = 0; i < SECTOR; i++)
             if (buffer[i] != (uint8_t)random_next(&state))
