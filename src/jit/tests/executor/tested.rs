@@ -1,0 +1,11 @@
+//! The executor that is tested.
+
+use cantus_jit::{Jit, Limits, jit};
+
+/// Its type.
+pub type Tested = Jit;
+
+/// One that has executed nothing yet.
+pub fn tested() -> Tested {
+    jit(Limits { threshold: 0, code_bytes: 1 << 18, ..Limits::default() }).expect("memory for code")
+}
