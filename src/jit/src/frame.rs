@@ -11,6 +11,7 @@
 use crate::memory::CodeMemory;
 use cantus_interp::Core;
 use cantus_isa::riscv::Hart;
+use cantus_isa::riscv::csr::mstatus;
 use cantus_memory::{FAST_SLOTS, Fast, fast_slot};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use std::ffi::c_void;
@@ -38,6 +39,15 @@ pub(crate) fn x(register: u8) -> i32 {
     (offset_of!(Core, hart) + offset_of!(Hart, x)) as i32 + 8 * i32::from(register)
 }
 
+/// Where a floating-point register of the guest lies, from the core.
+pub(crate) fn f(register: u8) -> i32 {
+    (offset_of!(Core, hart) + offset_of!(Hart, f)) as i32 + 8 * i32::from(register)
+}
+
+/// Where floating-point flags and rounding mode lie, and the status with its state, from the core.
+pub(crate) const FCSR: i32 = (offset_of!(Core, hart) + offset_of!(Hart, fcsr)) as i32;
+pub(crate) const MSTATUS: i32 = (offset_of!(Core, hart) + offset_of!(Hart, mstatus)) as i32;
+
 /// Where the guest's program counter lies, from the core.
 pub(crate) const PC: i32 = (offset_of!(Core, hart) + offset_of!(Hart, pc)) as i32;
 
@@ -49,7 +59,26 @@ pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 56;
+const FRAME: i32 = 72;
+/// Not 0 while MXCSR holds the guest's rounding mode, and flags that are not yet in its `fcsr`. A doubleword.
+pub(crate) const FLOATING: i32 = 48;
+/// For MXCSR to be loaded from and stored to.
+const MXCSR: i32 = 56;
+/// MXCSR as Rust wants it: nearest even, all exceptions masked, no flags.
+const MXCSR_DEFAULT: i32 = 0x1f80;
+/// MXCSR's flags.
+const MXCSR_FLAGS: i32 = 0x3f;
+/// For each rounding mode of the guest that the host has, the host's, two bits each: nearest even, towards zero, down, up.
+const ROUNDINGS: u32 = 0b10_01_11_00;
+
+/// The guest's floating-point flags (NX, UF, OF, DZ, NV from bit 0) for MXCSR's (IE, DE, ZE, OE, UE, PE).
+fn flags_of(mxcsr: u8) -> u8 {
+    let bit = |from: u8, to: u8| (mxcsr >> from & 1) << to;
+    bit(5, 0) | bit(4, 1) | bit(3, 2) | bit(2, 3) | bit(0, 4)
+}
+
+/// The field of the status that says whether there is floating point, and whether it is dirty.
+pub(crate) const FS: i32 = mstatus::FS as i32;
 
 /// Parts of a fast entry.
 pub(crate) const READ: i32 = offset_of!(Fast, read) as i32;
@@ -130,6 +159,9 @@ pub(crate) struct Stubs {
     pub step: usize,
     /// Goes on at the virtual address in rax.
     pub lookup: usize,
+    /// Called before floating-point arithmetic: loads MXCSR for the guest, if the host has its rounding mode, and sets
+    /// [`FLOATING`]. Overwrites the free registers.
+    pub floating: usize,
 }
 
 macro_rules! env {
@@ -153,7 +185,8 @@ impl Stubs {
                 dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
             }
         };
-        let [enter, leave, step, lookup] = std::array::from_fn(|_| asm.new_dynamic_label());
+        let [enter, leave, step, lookup, floating, settle, settle_deeper, flags] =
+            std::array::from_fn(|_| asm.new_dynamic_label());
         let without_spill = asm.new_dynamic_label();
         dynasm!(asm
             ; .arch x64
@@ -162,6 +195,7 @@ impl Stubs {
             ; sub rsp, FRAME
             ; mov [rsp + ENV], rdi
             ; mov rax, rsi
+            ; mov QWORD [rsp + FLOATING], 0
         );
         for (from, to) in [
             (env!(fast_data), FAST_DATA),
@@ -179,7 +213,16 @@ impl Stubs {
             ; mov r13, [rdi + env!(page)]
         );
         fill(&mut asm);
-        dynasm!(asm; .arch x64; jmp rax; .align 16; =>leave);
+        dynasm!(asm
+            ; .arch x64
+            ; jmp rax
+            ; .align 16
+            ;=>leave
+            ; cmp DWORD [rsp + FLOATING], 0
+            ; je >settled
+            ; call =>settle
+            ;settled:
+        );
         spill(&mut asm);
         dynasm!(asm
             ; .arch x64
@@ -191,6 +234,10 @@ impl Stubs {
             ; ret
             ; .align 16
             ;=>step
+            ; cmp DWORD [rsp + FLOATING + 8], 0
+            ; je >settled
+            ; call =>settle_deeper
+            ;settled:
         );
         spill(&mut asm);
         // The return address lies on the frame.
@@ -242,9 +289,63 @@ impl Stubs {
             ; mov [rbx + PC], rax
             ; mov eax, BETWEEN as i32
             ; jmp =>leave
+            ; .align 16
+            ;=>floating
+            ; mov rcx, [rbx + FCSR]
+            ; shr ecx, 5
+            ; cmp ecx, 3
+            ; ja >none
+            ; add ecx, ecx
+            ; mov eax, DWORD ROUNDINGS as i32
+            ; shr eax, cl
+            ; and eax, 3
+            ; shl eax, 13
+            ; or eax, MXCSR_DEFAULT
+            ; mov [rsp + MXCSR + 8], eax
+            ; ldmxcsr [rsp + MXCSR + 8]
+            ; mov DWORD [rsp + FLOATING + 8], 1
+            ;none:
+            ; ret
         );
+        // Brings MXCSR's flags into `fcsr`, which makes the state dirty if they are new there, and gives Rust its own.
+        // Leaves eax as it is.
+        let settling = |asm: &mut Assembler, label, depth: i32| {
+            dynasm!(asm
+                ; .arch x64
+                ; .align 16
+                ;=>label
+                ; stmxcsr [rsp + MXCSR + depth]
+                ; mov ecx, [rsp + MXCSR + depth]
+                ; mov DWORD [rsp + MXCSR + depth], MXCSR_DEFAULT
+                ; ldmxcsr [rsp + MXCSR + depth]
+                ; mov DWORD [rsp + FLOATING + depth], 0
+                ; and ecx, MXCSR_FLAGS
+                ; lea rdx, [=>flags]
+                ; movzx ecx, BYTE [rdx + rcx]
+                ; mov rdx, [rbx + FCSR]
+                ; or rcx, rdx
+                ; cmp rcx, rdx
+                ; je >same
+                ; mov [rbx + FCSR], rcx
+                ; or QWORD [rbx + MSTATUS], DWORD FS
+                ;same:
+                ; ret
+            );
+        };
+        settling(&mut asm, settle, 8);
+        settling(&mut asm, settle_deeper, 16);
+        dynasm!(asm; .arch x64; =>flags);
+        for mxcsr in 0..=MXCSR_FLAGS as u8 {
+            asm.push(flags_of(mxcsr));
+        }
         let at = |label| base + asm.labels().resolve_dynamic(label).expect("defined above").0;
-        let stubs = Self { enter: at(enter), leave: at(leave), step: at(step), lookup: at(lookup) };
+        let stubs = Self {
+            enter: at(enter),
+            leave: at(leave),
+            step: at(step),
+            lookup: at(lookup),
+            floating: at(floating),
+        };
         let code = asm.finalize().expect("every label is defined");
         memory.write(0, &code);
         (stubs, code.len())

@@ -6,6 +6,7 @@
 
 #![cfg(target_arch = "x86_64")]
 
+mod float;
 mod frame;
 mod memory;
 mod native;

@@ -33,11 +33,20 @@ pub struct Limits {
     pub threshold: u32,
     /// Steps at most before the port is asked whether it wants attention, and told how far the core has come.
     pub stretch: u64,
+    /// Whether code that could run is interpreted now and then all the same, and all of it given up.
+    pub mixed: bool,
+}
+
+impl Limits {
+    /// What tries everything: blocks are translated at once, but interpreted half of the time.
+    pub fn mixed() -> Self {
+        Self { code_bytes: 1 << 20, threshold: 0, stretch: 512, mixed: true }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: 16 << 20, threshold: 8, stretch: 2048 }
+        Self { code_bytes: 16 << 20, threshold: 8, stretch: 2048, mixed: false }
     }
 }
 
@@ -88,6 +97,8 @@ pub struct Native {
     links: Vec<Link>,
     /// The link by which code was left last.
     left_by: Option<usize>,
+    /// What the choices of a mixed execution are made of.
+    choices: u64,
     statistics: Statistics,
 }
 
@@ -130,6 +141,7 @@ impl Native {
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
             links: Vec::new(),
             left_by: None,
+            choices: 0,
             statistics: Statistics::default(),
         })
     }
@@ -143,6 +155,16 @@ impl Native {
     fn number(&self, block: &Block) -> Option<u32> {
         let (generation, number) = block.mark.get();
         (generation == self.generation).then_some(number)
+    }
+
+    /// Chooses, where execution is mixed, whether a block is interpreted although its code could run.
+    fn declines(&mut self) -> bool {
+        self.choices += 1;
+        let choice = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if choice >> 52 == 0 {
+            self.flush();
+        }
+        choice >> 40 & 1 != 0
     }
 
     /// Gives up all code.
@@ -214,6 +236,9 @@ impl Translator for Native {
         if self.target.atomics != P::HOST_ATOMICS {
             self.target.atomics = P::HOST_ATOMICS;
             self.flush();
+        }
+        if self.limits.mixed && self.declines() {
+            return None;
         }
         let number = self.number(block).or_else(|| self.warm(pointer, block))?;
         let known = self.known[number as usize];

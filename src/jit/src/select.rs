@@ -3,7 +3,7 @@
 //! Every function computes into a register that it is given, and may use the free ones that it is given, no others. A
 //! destination may be a guest register that the tree still reads: then the value is computed elsewhere first.
 
-use crate::frame::{Assembler, RAX, RCX, RDX, fixed, x};
+use crate::frame::{Assembler, RAX, RCX, RDX, f, fixed, x};
 use crate::tree::{Node, Tree, Value};
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{Binary, Unary};
@@ -72,6 +72,8 @@ pub(crate) struct Features {
     pub counts: bool,
     /// `shlx` and its like.
     pub shifts: bool,
+    /// Fused multiply-add.
+    pub fusion: bool,
 }
 
 impl Features {
@@ -81,6 +83,7 @@ impl Features {
                 && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("popcnt"),
             shifts: is_x86_feature_detected!("bmi2"),
+            fusion: is_x86_feature_detected!("fma"),
         }
     }
 }
@@ -100,8 +103,11 @@ impl Selector<'_> {
             Node::Register(register) => {
                 Some(fixed(register).map_or(Source::Memory(x(register)), Source::Register))
             }
+            Node::Float(register) => Some(Source::Memory(f(register))),
+            Node::Host(register) => Some(Source::Register(register)),
             Node::Address(_)
             | Node::Loaded(_)
+            | Node::Vector(_)
             | Node::Binary(..)
             | Node::Unary(..)
             | Node::Sign(..)
@@ -125,6 +131,10 @@ impl Selector<'_> {
                 Some(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
                 None => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + x(register)]),
             },
+            Node::Float(register) => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + f(register)]),
+            Node::Host(from) if from == into => {}
+            Node::Host(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
+            Node::Vector(_) => dynasm!(self.asm; .arch x64; movq Rq(into), xmm0),
             Node::Loaded(width) => match width {
                 Width::Byte => dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [rax]),
                 Width::Half => dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [rax]),
@@ -478,7 +488,10 @@ impl Selector<'_> {
             Node::Constant(_)
             | Node::Address(_)
             | Node::Register(_)
+            | Node::Float(_)
             | Node::Loaded(_)
+            | Node::Host(_)
+            | Node::Vector(_)
             | Node::Binary(..)
             | Node::Unary(..)
             | Node::Sign(..)

@@ -12,9 +12,10 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
+use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, MIX_SHIFT, PC, RAX, RCX, READ, SLOT_MASK,
-    SLOT_SHIFT, Stubs, WRITE, fixed, x,
+    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ,
+    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, x,
 };
 use crate::select::{Condition, Features, Free, Selector, Source};
 use crate::tree::{Node, Tree, Value};
@@ -63,7 +64,7 @@ pub(crate) struct Target {
 }
 
 /// The operation is left to the interpreter.
-struct Interpreted;
+pub(crate) struct Interpreted;
 
 /// How an operation ends the block.
 #[derive(Clone, Copy)]
@@ -72,10 +73,10 @@ enum Way {
     Jump(Value),
 }
 
-struct Translator<'a> {
+pub(crate) struct Translator<'a> {
     target: &'a Target,
-    asm: Assembler,
-    tree: Tree,
+    pub asm: Assembler,
+    pub tree: Tree,
     block: &'a Block,
     number: u32,
     /// The number that the first of its links will have.
@@ -83,14 +84,19 @@ struct Translator<'a> {
     links: Vec<Link>,
     /// Steps out of line: where they are called for, of which operation, and where they go on.
     steps: Vec<(DynamicLabel, usize, DynamicLabel)>,
+    /// Floating-point preparation out of line: where it is, where it goes on, and where if it cannot be.
+    pub floats: Vec<(DynamicLabel, DynamicLabel, DynamicLabel)>,
+    /// An operation before this one has found out that floating point is on; has made it dirty.
+    pub knows_floating: bool,
+    pub is_dirty: bool,
     /// Exits out of line: where they are, and the distance of where they go to from the page's start.
     exits: Vec<(DynamicLabel, i32)>,
     entered: DynamicLabel,
     /// The operation being translated: its place, its distance from the page's start.
     index: usize,
     offset: i32,
-    /// Where its slow path goes on.
-    resume: Option<DynamicLabel>,
+    /// Its slow path, and where that goes on.
+    slow: Option<(DynamicLabel, DynamicLabel)>,
     /// The operation cannot be translated.
     gives_up: bool,
     /// The register that it writes.
@@ -117,11 +123,14 @@ pub(crate) fn translate(
         first_link,
         links: Vec::new(),
         steps: Vec::new(),
+        floats: Vec::new(),
+        knows_floating: false,
+        is_dirty: false,
         exits: Vec::new(),
         entered,
         index: 0,
         offset: 0,
-        resume: None,
+        slow: None,
         gives_up: false,
         written: None,
         way: None,
@@ -155,6 +164,16 @@ impl Translator<'_> {
             self.go(start + self.block.bytes() as i32);
         }
         // Out of line.
+        for (load, loaded, slow) in std::mem::take(&mut self.floats) {
+            dynasm!(self.asm
+                ; .arch x64
+                ;=>load
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], 0
+                ; jne =>loaded
+                ; jmp =>slow
+            );
+        }
         for (slow, index, resume) in std::mem::take(&mut self.steps) {
             dynasm!(self.asm; .arch x64; =>slow);
             self.step(index);
@@ -189,7 +208,7 @@ impl Translator<'_> {
     /// Translates one operation. Says what comes after it.
     fn operation(&mut self, op: &Op) -> Flow {
         self.tree.clear();
-        self.resume = None;
+        self.slow = None;
         self.gives_up = false;
         self.written = None;
         self.way = None;
@@ -219,7 +238,7 @@ impl Translator<'_> {
         if let Some((register, value)) = self.written.take() {
             self.write(register, value, free);
         }
-        if let Some(resume) = self.resume {
+        if let Some((_, resume)) = self.slow {
             dynasm!(self.asm; .arch x64; =>resume);
         }
         match (flow, way, to) {
@@ -235,8 +254,18 @@ impl Translator<'_> {
         flow
     }
 
-    fn selector(&mut self) -> Selector<'_> {
+    pub(crate) fn selector(&mut self) -> Selector<'_> {
         Selector { asm: &mut self.asm, tree: &self.tree, features: self.target.features }
+    }
+
+    /// Where the operation being translated is a step, out of line.
+    pub(crate) fn slow(&mut self) -> DynamicLabel {
+        let (slow, _) = *self.slow.get_or_insert_with(|| {
+            let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
+            self.steps.push((slow, self.index, resume));
+            (slow, resume)
+        });
+        slow
     }
 
     /// Calls for a step: the operation at `index` is interpreted.
@@ -331,9 +360,7 @@ impl Translator<'_> {
 
     /// Gives the host address of an access in rax; where no fast entry allows it, the operation is a step.
     fn reach(&mut self, width: Width, address: Value, right: i32) {
-        let (slow, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        self.steps.push((slow, self.index, resume));
-        self.resume = Some(resume);
+        let slow = self.slow();
         self.selector().compute(address, RAX, Free::ALL);
         // The bits that would make the access unaligned stay in what is compared with the tag.
         let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
@@ -352,6 +379,53 @@ impl Translator<'_> {
             ; jne =>slow
             ; add rax, [rcx + ADDEND]
         );
+    }
+}
+
+impl Translator<'_> {
+    /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
+    fn exchange(&mut self, amo: Amo, width: Width) {
+        let double = width == Width::Double;
+        if self.target.atomics {
+            dynasm!(self.asm; .arch x64; mov rcx, rdx);
+            match (amo, double) {
+                (Amo::Swap, true) => dynasm!(self.asm; .arch x64; xchg [rax], rcx),
+                (Amo::Swap, false) => dynasm!(self.asm; .arch x64; xchg [rax], ecx),
+                (_, true) => dynasm!(self.asm; .arch x64; lock xadd [rax], rcx),
+                (_, false) => dynasm!(self.asm; .arch x64; lock xadd [rax], ecx),
+            }
+            return;
+        }
+        if double {
+            dynasm!(self.asm; .arch x64; mov rcx, [rax]);
+        } else {
+            dynasm!(self.asm; .arch x64; mov ecx, [rax]);
+        }
+        match amo {
+            Amo::Swap => {}
+            Amo::Add => dynasm!(self.asm; .arch x64; add rdx, rcx),
+            Amo::Xor => dynasm!(self.asm; .arch x64; xor rdx, rcx),
+            Amo::And => dynasm!(self.asm; .arch x64; and rdx, rcx),
+            Amo::Or => dynasm!(self.asm; .arch x64; or rdx, rcx),
+            Amo::Min | Amo::Max | Amo::MinUnsigned | Amo::MaxUnsigned => {
+                if double {
+                    dynasm!(self.asm; .arch x64; cmp rcx, rdx);
+                } else {
+                    dynasm!(self.asm; .arch x64; cmp ecx, edx);
+                }
+                match amo {
+                    Amo::Min => dynasm!(self.asm; .arch x64; cmovl rdx, rcx),
+                    Amo::Max => dynasm!(self.asm; .arch x64; cmovg rdx, rcx),
+                    Amo::MinUnsigned => dynasm!(self.asm; .arch x64; cmovb rdx, rcx),
+                    _ => dynasm!(self.asm; .arch x64; cmova rdx, rcx),
+                }
+            }
+        }
+        if double {
+            dynasm!(self.asm; .arch x64; mov [rax], rdx);
+        } else {
+            dynasm!(self.asm; .arch x64; mov [rax], edx);
+        }
     }
 }
 
@@ -377,13 +451,12 @@ impl Ops for Translator<'_> {
         }
     }
 
-    fn f(&mut self, _: u8) -> Value {
-        self.gives_up = true;
-        self.tree.add(Node::Constant(0))
+    fn f(&mut self, register: u8) -> Value {
+        self.tree.add(Node::Float(register))
     }
 
-    fn set_f(&mut self, _: u8, _: Value) {
-        self.gives_up = true;
+    fn set_f(&mut self, register: u8, value: Value) {
+        self.write_floating(register, value);
     }
 
     fn binary(&mut self, operation: Binary, a: Value, b: Value) -> Value {
@@ -451,8 +524,15 @@ impl Ops for Translator<'_> {
         Err(Interpreted)
     }
 
-    fn amo(&mut self, _: Amo, _: Width, _: Value, _: Value) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn amo(&mut self, amo: Amo, width: Width, address: Value, value: Value) -> Result<Value, Interpreted> {
+        // Where others may come in between, only what is one instruction of the host.
+        if self.target.atomics && !matches!(amo, Amo::Swap | Amo::Add) {
+            return Err(Interpreted);
+        }
+        self.reach(width, address, WRITE);
+        self.selector().compute(value, RDX, Free::ALL.without(RAX));
+        self.exchange(amo, width);
+        Ok(self.tree.add(Node::Host(RCX)))
     }
 
     fn block(&mut self, _: &Op, _: MemoryBlock, _: Value) -> Result<(), Interpreted> {
@@ -466,12 +546,16 @@ impl Ops for Translator<'_> {
         }
     }
 
-    fn floating(&mut self, _: &Op) -> Result<(), Interpreted> {
-        Err(Interpreted)
+    fn floating(&mut self, op: &Op) -> Result<(), Interpreted> {
+        if !float::is_translated(op, self.target.features.fusion) {
+            return Err(Interpreted);
+        }
+        self.floating_is_on();
+        Ok(())
     }
 
-    fn evaluate(&mut self, _: &Op, _: Value, _: Value, _: Value) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn evaluate(&mut self, op: &Op, a: Value, _: Value, _: Value) -> Result<Value, Interpreted> {
+        self.compute_floating(op, a)
     }
 
     fn csr(&mut self, _: &Op, _: Option<(Change, Value)>) -> Result<Value, Interpreted> {

@@ -19,8 +19,14 @@ pub(crate) enum Node {
     Address(i32),
     /// An integer register, not 0, before the instruction.
     Register(u8),
+    /// A floating-point register's bits, before the instruction.
+    Float(u8),
     /// What lies at the host address in rax, zero-extended.
     Loaded(Width),
+    /// What a register of the host holds.
+    Host(u8),
+    /// What xmm0 holds, to be written to a floating-point register: a single or a double.
+    Vector(Width),
     Binary(Binary, Value, Value),
     Unary(Unary, Value),
     Sign(Width, Value),
@@ -54,7 +60,10 @@ impl Tree {
             Node::Constant(constant) => Some(constant),
             Node::Address(_)
             | Node::Register(_)
+            | Node::Float(_)
             | Node::Loaded(_)
+            | Node::Host(_)
+            | Node::Vector(_)
             | Node::Binary(..)
             | Node::Unary(..)
             | Node::Sign(..)

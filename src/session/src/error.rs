@@ -26,6 +26,9 @@ pub enum Error {
         /// What the host says.
         error: io::Error,
     },
+    /// There is no memory for translated code.
+    #[error("the host gives no memory for translated code: {0}")]
+    CodeMemory(io::Error),
     /// The machine that was asked for cannot be.
     #[error(transparent)]
     Configuration(#[from] ConfigError),

@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::{Peripherals, StopOn};
+use crate::{Executor, Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct Options {
     pub peripherals: Peripherals,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
+    /// What executes the guest's instructions. The interpreter by default.
+    pub executor: Executor,
     /// How guest time passes. Virtual by default.
     pub clock: ClockPolicy,
     /// Which core runs next, and for how long. In turn by default.
@@ -64,6 +66,7 @@ impl Default for Options {
             ram_bytes: 128 << 20,
             peripherals: Peripherals::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            executor: Executor::default(),
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
             seed: 0,

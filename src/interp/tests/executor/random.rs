@@ -31,21 +31,21 @@ const S_HANDLER: &str = "
     sret";
 
 /// Numbers that look random, the same for the same seed.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
@@ -118,12 +118,16 @@ fn instruction(numbers: &mut Numbers, codes: &[Opcode]) -> u32 {
 
 /// A board with the random program of this seed; half of them in S- or U-mode over page tables.
 fn board(seed: u64) -> Board {
+    board_of(seed, &Opcode::all().collect::<Vec<_>>())
+}
+
+/// The same, of these instructions alone.
+pub fn board_of(seed: u64, codes: &[Opcode]) -> Board {
     let mut numbers = Numbers(seed);
     let mut board = Board::new("");
-    let codes: Vec<_> = Opcode::all().collect();
     let mut at = START;
     while at < START + 4 * LENGTH {
-        let mut bits = instruction(&mut numbers, &codes);
+        let mut bits = instruction(&mut numbers, codes);
         if numbers.below(40) == 0 {
             bits = numbers.next() as u32;
         }

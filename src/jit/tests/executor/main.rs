@@ -4,6 +4,7 @@
 mod assembler;
 #[path = "../../../interp/tests/executor/board.rs"]
 mod board;
+mod equal;
 mod tested;
 
 #[path = "../../../interp/tests/executor/atomics.rs"]

@@ -7,5 +7,10 @@ pub type Tested = Jit;
 
 /// One that has executed nothing yet.
 pub fn tested() -> Tested {
-    jit(Limits { threshold: 0, code_bytes: 1 << 18, ..Limits::default() }).expect("memory for code")
+    with(Limits { threshold: 0, code_bytes: 1 << 18, ..Limits::default() })
+}
+
+/// One with these limits.
+pub fn with(limits: Limits) -> Tested {
+    jit(limits).expect("memory for code")
 }
