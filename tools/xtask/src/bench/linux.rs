@@ -7,6 +7,7 @@
 
 mod boot;
 mod report;
+mod works;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
