@@ -27,7 +27,7 @@ use crate::verbs::run;
 pub struct Record {
     #[command(flatten)]
     run: RunArgs,
-    /// Go on live from the last cut before a moment of a recorded run, or from its end, if it was stopped. Guest, machine and devices are the trace's; the guest is given only if
+    /// Go on live from a moment of a recorded run. Guest, machine and devices are the trace's; the guest is given only if
     /// the trace does not hold its bytes. The new trace needs the old one no more
     #[arg(
         long,
