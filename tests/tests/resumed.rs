@@ -2,12 +2,13 @@
 //! waits for comes.
 
 use cantus::{
-    Error, Guest, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
+    Error, Guest, Keep, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
 };
 use cantus_tests::equation::{Schedule, guest};
 use cantus_tests::generator::{Program, Size};
 use cantus_traces::{CoreId, Event, Position, Trace, rewrite};
 use std::path::Path;
+use std::time::Duration;
 
 fn on_two() -> ReplayOptions {
     ReplayOptions { workers: 2, ..ReplayOptions::default() }
@@ -193,7 +194,7 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
 }
 
 /// A recording that keeps the last so many steps, of a guest that runs for long.
-fn kept(path: &Path, keep_last: u64, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
+fn kept(path: &Path, keep_last: Keep, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
     let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
     let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
     let options = Options {
@@ -214,7 +215,7 @@ fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("kept.cantus");
     for (keep, every) in [(20_000, 0), (20_000, 1_000), (40_000, 1_000_000)] {
-        let (trace, steps) = kept(&path, keep, every);
+        let (trace, steps) = kept(&path, Keep::Steps(keep), every);
         let (_, begun) = trace.origin().expect("whole").expect("it begins later");
         let held: u64 = steps.iter().zip(&begun).map(|(end, begun)| end - begun.0).sum();
         assert!((keep..3 * keep).contains(&held), "{held} of {steps:?} are held, {keep} were wanted");
@@ -233,6 +234,29 @@ fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no part is left");
     }
     // One that is longer than the run holds all of it.
-    let (trace, _) = kept(&path, 1 << 40, 0);
+    let (trace, _) = kept(&path, Keep::Steps(1 << 40), 0);
     assert_eq!(trace.origin().expect("whole"), None);
+}
+
+#[test]
+fn a_recorder_may_keep_what_ran_in_the_last_of_the_hosts_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kept.cantus");
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
+    // Many times as long as is kept, on any host.
+    let keep_last = Some(Keep::Time(Duration::from_micros(400)));
+    let options = Options { cores: 4, workers: 2, digest_interval: 1_000, keep_last, ..Options::default() };
+    let recorded = cantus::record(&guest, &options, &path, true).expect("it is recorded");
+    assert_eq!(recorded.outcome, Outcome::Exit(0));
+    let trace = Trace::open(&path).expect("a trace");
+    let (_, begun) = trace.origin().expect("whole").expect("it begins later");
+    assert!(begun.iter().any(|position| position.0 > 0), "{begun:?}");
+    assert!(trace.checkpoints().len() > 1, "{:?}", trace.checkpoints());
+    let whole = replay(&path, &on_two()).expect("it replays");
+    assert_eq!((whole.verdict, whole.steps), (Verdict::Identical, recorded.steps));
+    assert_eq!(
+        verify_stretches(&path, &on_two(), 2).expect("it verifies").replayed.verdict,
+        Verdict::Identical
+    );
 }

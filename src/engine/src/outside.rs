@@ -28,6 +28,11 @@ pub trait Host: Send + Sync {
 
     /// A device tells the host something.
     fn told(&self, device: DeviceId, message: &[u8]);
+
+    /// In a replay: a device asked what it had asked, and was answered what the trace says.
+    fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        let _ = (device, question, answer);
+    }
 }
 
 impl<H: Host + ?Sized> Host for Arc<H> {
@@ -37,6 +42,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn told(&self, device: DeviceId, message: &[u8]) {
         (**self).told(device, message);
+    }
+
+    fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        (**self).overheard(device, question, answer);
     }
 }
 
@@ -244,6 +253,10 @@ impl Outside {
         let mut answer = self.host.answer(device, question);
         answer.truncate(INPUT_BYTES_MAX);
         answer
+    }
+
+    pub(crate) fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        self.host.overheard(device, question, answer);
     }
 
     pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {

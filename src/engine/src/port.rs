@@ -232,7 +232,11 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
         self.committed = true;
         let outside = self.window.outside;
         let mut live = || outside.ask_host(device, question);
-        self.window.boundary.answer(self.window.lane, self.position, device, &mut live)
+        let answer = self.window.boundary.answer(self.window.lane, self.position, device, &mut live);
+        if !B::LIVE {
+            outside.overheard(device, question, &answer);
+        }
+        answer
     }
 
     fn tell_host(&mut self, device: DeviceId, message: &[u8]) {

@@ -3,7 +3,7 @@
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
 use crate::{Error, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
-use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
+use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
 use cantus_interp::{Core, Executor, Interp};
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
@@ -132,6 +132,17 @@ impl Opened {
         span: Span,
         wrap: impl Fn(usize, Interp) -> E,
     ) -> Result<Done, Error> {
+        self.start_before(Box::new(NoHost), options, span, wrap)
+    }
+
+    /// The same before a host that overhears what the devices ask.
+    pub(crate) fn start_before<E: Executor>(
+        &self,
+        host: Box<dyn Host>,
+        options: &ReplayOptions,
+        span: Span,
+        wrap: impl Fn(usize, Interp) -> E,
+    ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
         let begun = self.begin(&setup, &span)?;
         let recorded =
@@ -151,7 +162,7 @@ impl Opened {
             setup.bus(),
             setup.safepoints.clone(),
             options.output.console(),
-            Box::new(NoHost),
+            host,
         );
         for core in self.trace.cores() {
             let (lines, deadline) = setup.machine.board().live(core);

@@ -9,12 +9,16 @@
 //! not: a core that slept looks once more why, a store-conditional whose reservation stands fails once, as it may (which of
 //! them were lost is not in a trace), and the clock goes on from what the guest last saw of it.
 
+use crate::attach::{Overhearing, attach, bring_up_to_date};
+use crate::guest::is_place;
+use crate::host::Host;
 use crate::machine::Setup;
 use crate::moment::locate;
 use crate::record::{Begun, header, record_machine};
 use crate::replay::{Left, Opened};
 use crate::{
-    ClockPolicy, Error, GuestFile, Moment, Options, Peripheral, Recorded, ReplayOptions, Span, Stand, Verdict,
+    ClockPolicy, Drive, Error, GuestFile, Moment, Options, Peripheral, Recorded, ReplayOptions, Span, Stand,
+    Verdict,
 };
 use cantus_engine::{read_core, write_core};
 use cantus_interp::Core;
@@ -31,7 +35,7 @@ const STEPS_PER_TICK: u64 = 1_000_000_000 / cantus_engine::TICKS_PER_SECOND;
 
 /// Replays the trace at `original` up to a moment, and records from there on to `path`, where no file may be yet unless
 /// `force` is set. `files` are the files of the guest that the trace does not hold. Of the options, the machine's (cores,
-/// RAM, devices) are the trace's instead; devices have nothing of the host behind them.
+/// RAM, devices) are the trace's instead; of the host, devices have behind them what the options attach.
 ///
 /// # Errors
 /// As [`crate::record`]; where the trace cannot be read or has no such moment; where its replay is not the recorded
@@ -51,14 +55,22 @@ pub fn record_from(
     {
         return Err(refused("the new trace would replace this one".into()));
     }
-    let opened = Opened::new(original, files)?;
-    if opened.machine.peripherals.slots.iter().any(|slot| matches!(slot, Peripheral::Share { .. })) {
-        return Err(refused("its guest shares a folder with a host, which is not in the trace".into()));
+    let mut opened = Opened::new(original, files)?;
+    attach(&mut opened.machine.peripherals.slots, &options.attachments).map_err(refused)?;
+    let overhearing = Overhearing::new(&opened.machine.peripherals.slots)?;
+    let is_asked = !overhearing.is_empty();
+    if is_asked && opened.origin()?.is_some() {
+        return Err(refused(
+            "which files of its share are open is not known: the trace does not begin with the run".into(),
+        ));
     }
     let (workers, interrupt) = (options.workers, options.interrupt.clone());
     let until = ReplayOptions { workers, interrupt, ..ReplayOptions::default() };
-    let span = opened.span_to(moment)?;
-    let replay = opened.start(&until, span, |_, executor| executor)?;
+    let mut span = opened.span_to(moment)?;
+    if is_asked {
+        span.from = None;
+    }
+    let replay = opened.start_before(Box::new(overhearing.clone()), &until, span, |_, executor| executor)?;
     let (replayed, Left { setup, cores, guest_ended, last_timer }) = replay.finish_with_machine(&opened);
     match replayed.verdict {
         Verdict::Identical => {}
@@ -71,14 +83,22 @@ pub fn record_from(
     }
     let clock = clock(&opened.trace, &setup, &cores, options.clock)?.max(last_timer);
     let machine = &opened.machine;
+    for (slot, peripheral) in (0_u8..).zip(&machine.peripherals.slots) {
+        if let Peripheral::Drive(Drive { image, write_through: Some(path), .. }) = peripheral {
+            bring_up_to_date(path, &image.bytes, setup.machine.board(), slot).map_err(refused)?;
+        }
+    }
     let options = Options {
         cores: machine.cores,
         ram_bytes: machine.ram_bytes,
         peripherals: machine.peripherals.clone(),
         ..options.clone()
     };
+    let host = Host::with_folders(&options, overhearing.finish().map_err(refused)?)?;
     let mut header = header(&opened.guest, &options);
-    header.configuration.settings = opened.trace.header().configuration.settings.clone();
+    let places: Vec<_> = header.configuration.settings.into_iter().filter(is_place).collect();
+    let old = opened.trace.header().configuration.settings.iter().filter(|setting| !is_place(setting));
+    header.configuration.settings = old.cloned().chain(places).collect();
     let setup = Setup {
         machine: setup.machine,
         safepoints: Arc::new(cantus_transactions::Safepoints::new(options.cores)),
@@ -95,7 +115,7 @@ pub fn record_from(
         Ok(bare)
     });
     let cores = bare.collect::<Result<_, Error>>()?;
-    let begun = Begun { cores, clock: Some(clock) };
+    let begun = Begun { cores, clock: Some(clock), host };
     record_machine(&opened.guest, &options, setup, begun, header, path, force)
 }
 

@@ -32,7 +32,7 @@ impl Stand {
     pub(crate) fn at(moment: Moment, positions: Vec<u64>) -> Self {
         let cut = match moment {
             Moment::Cut(cut) => Some(cut),
-            Moment::Position(..) | Moment::Steps(_) | Moment::Percent(_) => None,
+            Moment::Position(..) | Moment::Steps(_) | Moment::Percent(_) | Moment::Event(..) => None,
         };
         Self { cut, positions: positions.into_iter().map(Position).collect() }
     }
