@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use cantus::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
+use cantus::{Attachment, Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 use clap::Args;
 
 use crate::args::open_file;
@@ -176,6 +176,36 @@ impl DeviceArgs {
             slots.push(Peripheral::Entropy);
         }
         Ok(Peripherals { slots, is_legacy: self.virtio_legacy })
+    }
+}
+
+impl DeviceArgs {
+    /// What is named again for the devices of a recorded machine, and no more.
+    pub fn attachments(&self) -> Result<Vec<Attachment>, Failure> {
+        let drives = self.drive.iter().map(|drive| Attachment::Drive {
+            file: drive.file.clone(),
+            read_only: drive.read_only,
+            write_through: drive.write_through,
+        });
+        let cards =
+            self.net.iter().map(|net| Attachment::Wire { wire: net.wire.clone(), address: net.address });
+        self.share.iter().try_for_each(|share| require_folder(&share.folder))?;
+        let shares = self
+            .share
+            .iter()
+            .map(|share| Attachment::Share { tag: share.tag.clone(), folder: share.folder.clone() });
+        Ok(drives.chain(cards).chain(shares).collect())
+    }
+
+    /// The files of the drives that are named.
+    pub fn drive_files(&self) -> impl Iterator<Item = &Path> {
+        self.drive.iter().map(|drive| drive.file.as_path())
+    }
+
+    /// The same devices without those that need something of the host.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { drive: Vec::new(), net: Vec::new(), share: Vec::new(), ..self }
     }
 }
 

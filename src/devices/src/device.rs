@@ -123,6 +123,11 @@ pub trait Device: Send {
         0
     }
 
+    /// What a drive holds that its image does not: where, in bytes from its start, and what. Any other device has nothing.
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        let _ = each;
+    }
+
     /// Appends the device's state: all of what later answers depend on, and nothing else.
     fn write_state(&self, into: &mut Vec<u8>);
 

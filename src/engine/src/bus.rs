@@ -53,7 +53,8 @@ pub trait BusContext {
     /// Sets the clock, in ticks of the time base.
     fn set_clock(&mut self, ticks: u64);
 
-    /// Sets an interrupt line of a core (a bit as in `mip`).
+    /// Sets an interrupt line of a core (a bit as in `mip`). That core may see it at once, and then comes after this step:
+    /// so no other device is accessed in the step any more.
     fn set_line(&mut self, core: CoreId, line: u32, level: bool);
 
     /// The machine timer interrupt of `core` is pending while the clock is at or past `ticks`.

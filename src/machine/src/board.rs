@@ -139,6 +139,14 @@ impl Board {
         (software | self.plic.look(|plic| plic.live(core.index())), deadline)
     }
 
+    /// What the drive in a slot holds that its image does not: where, in bytes from its start, and what. To be asked for when
+    /// no core runs.
+    pub fn drive_changes(&self, slot: u8, each: &mut dyn FnMut(u64, &[u8])) {
+        if let Some(slot) = self.virtio.get(usize::from(slot)) {
+            slot.look(|device| device.changes(each));
+        }
+    }
+
     /// Does something to the device at an address, in the context's name.
     fn access<R>(
         &self,

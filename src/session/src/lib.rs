@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+mod attach;
 mod diff;
 mod dump;
 mod error;
@@ -61,6 +62,7 @@ mod stretch;
 mod verify;
 mod watch;
 
+pub use attach::Attachment;
 pub use cantus_analyses::diff::Difference;
 pub use cantus_analyses::dump::Selection;
 pub use cantus_engine::{ClockPolicy, Outcome, Policy};
@@ -72,7 +74,7 @@ pub use error::Error;
 pub use executed::Executed;
 pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
-pub use options::{Captured, Input, Interrupt, Keyboard, Options, Output, Typed, Typist};
+pub use options::{Captured, Input, Interrupt, Keep, Keyboard, Options, Output, Typed, Typist};
 pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};

@@ -157,10 +157,10 @@ pub struct Peripherals {
 }
 
 impl Peripherals {
-    /// The images of the drives, in the order of the slots.
-    pub(crate) fn images(&self) -> impl Iterator<Item = &GuestFile> {
+    /// The drives, in the order of the slots.
+    pub(crate) fn drives(&self) -> impl Iterator<Item = &Drive> {
         self.slots.iter().filter_map(|slot| match slot {
-            Peripheral::Drive(drive) => Some(&drive.image),
+            Peripheral::Drive(drive) => Some(drive),
             Peripheral::Console { .. }
             | Peripheral::Network { .. }
             | Peripheral::Entropy

@@ -76,6 +76,11 @@ pub trait Kind: Send {
         0
     }
 
+    /// See [`Device::changes`].
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        let _ = each;
+    }
+
     /// See [`Device::write_state`].
     fn write_state(&self, into: &mut Vec<u8>);
 
@@ -405,6 +410,10 @@ impl<K: Kind> Device for Virtio<K> {
 
     fn input_room(&self) -> usize {
         self.kind.input_room()
+    }
+
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        self.kind.changes(each);
     }
 
     fn write_state(&self, into: &mut Vec<u8>) {
