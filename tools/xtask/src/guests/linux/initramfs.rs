@@ -21,7 +21,7 @@ pub const PACKAGES: &[&str] = &["busybox-static", "libc6", "liblzma5", "pigz", "
 const DEBIANS: &[&str] = &["usr/bin/pigz", "usr/bin/xz"];
 
 /// Files of ours, by their place in the guest, and whether they are programs.
-const OURS: &[(&str, bool)] = &[("init", true), ("works.sh", false)];
+const OURS: &[(&str, bool)] = &[("init", true), ("works.sh", false), ("devices.sh", true)];
 
 /// Makes the archive, and says whether it had to be made.
 pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Programs) -> Result<bool> {
