@@ -5,13 +5,13 @@
 # Compresses a few blocks of zeros, which take no longer than a thread takes to begin, with many more consumers than blocks:
 # those that come late find the mutex gone.
 name=${0##*/}
-rounds=${1:-20}
+rounds=${1:-10}
 cd /tmp || exit 2
 head -c 250000 /dev/zero >"$name.in"
 round=0
 while [ "$round" -lt "$rounds" ]; do
     round=$((round + 1))
-    "/bugs/programs/$name" -q -1 -p16 -b1 -k -c "$name.in" >"$name.out" 2>"$name.log"
+    "/bugs/programs/$name" -q -1 -p32 -b1 -k -c "$name.in" >"$name.out" 2>"$name.log"
     status=$?
     if [ $status -ne 0 ]; then
         echo "BUG $name ended with status $status in round $round: $(head -n 1 "$name.log")"
