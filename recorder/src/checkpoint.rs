@@ -4,6 +4,7 @@
 //! in the run, and the next chunk of every core begins at the cut. Of memory, only the pages that were written since the
 //! last checkpoint are looked at: every core loses its fast rights to write, and who asks again is noted (`Ram::note_write`).
 
+use crate::state::Pace;
 use crate::{Lane, Recorder};
 use cantus_engine::write_core;
 use cantus_interp::Core;
@@ -11,49 +12,107 @@ use cantus_memory::{PageIndex, Ram};
 use cantus_traces::{Checkpoint, ContentDigest, Position, limits::PAGE_BYTES};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Gives the state of the machine's devices, while no core runs.
 pub type DeviceState = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
+
+/// How much of the end of a run a trace is to hold.
+#[derive(Clone)]
+pub enum Keep {
+    /// So many steps of all cores together.
+    Steps(u64),
+    /// What ran in so much of the host's time.
+    Time {
+        /// So much.
+        keep: Duration,
+        /// The host's time, from any beginning.
+        now: Arc<dyn Fn() -> Duration + Send + Sync>,
+    },
+}
+
+impl Keep {
+    /// At what pace of the host's time checkpoints are to come.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        match self {
+            Self::Steps(_) => None,
+            Self::Time { keep, now } => Some(Pace::new(*keep / 4, now.clone())),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        match self {
+            Self::Steps(_) => Duration::ZERO,
+            Self::Time { now, .. } => now(),
+        }
+    }
+
+    /// Whether the run from the first of two checkpoints to the second is as long as that.
+    fn is_reached(&self, first: &Held, last: &Held) -> bool {
+        match self {
+            Self::Steps(steps) => last.steps.saturating_sub(first.steps) >= *steps,
+            Self::Time { keep, .. } => last.at.saturating_sub(first.at) >= *keep,
+        }
+    }
+}
 
 /// Which cuts have checkpoints, and which of them the trace holds.
 pub(crate) struct Checkpoints {
     /// Every how many steps of all cores; 0: never.
     interval: u64,
     devices: DeviceState,
-    /// So many steps of all cores the trace holds at least, and not many more; none: it holds all.
-    keep: Option<u64>,
+    /// How much the trace holds at least, and not much more; none: it holds all.
+    keep: Option<Keep>,
     written: Mutex<Written>,
 }
 
 /// The checkpoints that the trace holds.
 struct Written {
-    /// By their cuts, the first for where the trace begins, with the steps of all cores there. No cut is the run's beginning.
-    held: VecDeque<(Option<u32>, u64)>,
+    /// In their order; the first is where the trace begins.
+    held: VecDeque<Held>,
+}
+
+/// A checkpoint.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    /// Its cut; none is the run's beginning.
+    cut: Option<u32>,
+    /// Steps of all cores there.
+    steps: u64,
+    /// When that was, where it matters.
+    at: Duration,
 }
 
 impl Written {
-    fn last(&self) -> (Option<u32>, u64) {
+    fn last(&self) -> Held {
         self.held.back().copied().unwrap_or_default()
     }
 
     /// The cut that the trace may begin at, if all before it is more than it has to hold.
-    fn outlived(&mut self, keep: u64) -> Option<u32> {
-        let (_, now) = self.last();
+    fn outlived(&mut self, keep: &Keep) -> Option<u32> {
+        let last = self.last();
         let mut outlived = None;
-        while let Some(&(cut, steps)) = self.held.get(1)
-            && now.saturating_sub(steps) >= keep
+        while let Some(next) = self.held.get(1)
+            && keep.is_reached(next, &last)
         {
+            outlived = next.cut;
             self.held.pop_front();
-            outlived = cut;
         }
         outlived
     }
 }
 
 impl Checkpoints {
-    pub(crate) fn new(interval: u64, devices: DeviceState, keep: Option<u64>) -> Self {
-        let written = Mutex::new(Written { held: [(None, 0)].into() });
-        Self { interval, devices, keep, written }
+    pub(crate) fn new(interval: u64, devices: DeviceState, keep: Option<Keep>) -> Self {
+        let begun = Held { at: keep.as_ref().map_or(Duration::ZERO, Keep::now), ..Held::default() };
+        Self { interval, devices, keep, written: Mutex::new(Written { held: [begun].into() }) }
+    }
+
+    /// The checkpoint of a cut that all cores stand at now.
+    fn here(&self, cut: u32, steps: u64) -> Held {
+        let at = self.keep.as_ref().map_or(Duration::ZERO, Keep::now);
+        Held { cut: Some(cut), steps, at }
     }
 }
 
@@ -61,13 +120,14 @@ impl Recorder {
     /// All cores stand at this cut, and so many steps were completed by all of them: writes a checkpoint if one is due.
     pub(crate) fn checkpoint_when_due(&self, cores: &mut [(&mut Core, &mut Lane)], cut: u32, steps: u64) {
         let mut written = self.checkpoints.written.lock();
-        let (base, before) = written.last();
+        let Held { cut: base, steps: before, .. } = written.last();
         // Cuts come somewhat after the steps that they are due at.
         let passed = |steps: u64| steps.checked_div(self.checkpoints.interval);
-        if passed(steps) <= passed(before) {
+        let is_time = self.cuts.take_time();
+        if passed(steps) <= passed(before) && !is_time {
             return;
         }
-        written.held.push_back((Some(cut), steps));
+        written.held.push_back(self.checkpoints.here(cut, steps));
         let Some((first, _)) = cores.first() else { return };
         let ram = first.ram.clone();
         let writer = &self.cuts.writer;
@@ -85,7 +145,7 @@ impl Recorder {
             devices: (self.checkpoints.devices)(),
             pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).collect(),
         });
-        if let Some(first) = self.checkpoints.keep.and_then(|keep| written.outlived(keep)) {
+        if let Some(first) = self.checkpoints.keep.as_ref().and_then(|keep| written.outlived(keep)) {
             writer.drop_before(first);
         }
     }
@@ -98,7 +158,7 @@ impl Recorder {
         self.note_first_cut(cores);
         let positions: Vec<_> = cores.iter().map(|(core, _)| Position(core.position)).collect();
         let steps = positions.iter().map(|position| position.0).sum();
-        self.checkpoints.written.lock().held = [(Some(0), steps)].into();
+        self.checkpoints.written.lock().held = [self.checkpoints.here(0, steps)].into();
         // Of what changed before, nothing needs to be known: everything is written.
         ram.take_changed();
         self.cuts.writer.checkpoint(&Checkpoint {

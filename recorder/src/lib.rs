@@ -8,7 +8,7 @@ mod input;
 mod order;
 mod state;
 
-pub use checkpoint::DeviceState;
+pub use checkpoint::{DeviceState, Keep};
 
 use cantus_engine::{Boundary, Next};
 use cantus_interp::{Blocked, Core, Extent};
@@ -37,8 +37,8 @@ pub struct Plan {
     pub cut_interval: u64,
     /// Every how many steps of all cores together a cut has a checkpoint; 0 means never.
     pub checkpoint_interval: u64,
-    /// The trace is to hold so many of the last steps of all cores together; none: all.
-    pub keep_last: Option<u64>,
+    /// How much of the end of the run the trace is to hold; none: all.
+    pub keep_last: Option<Keep>,
     /// The trace.
     pub writer: Arc<TraceWriter>,
     /// The digest of the machine's memory, while no core runs.
@@ -94,7 +94,8 @@ impl Recorder {
             })
             .collect();
         let ownership = Ownership::new(pages, cores, safepoints);
-        let cuts = state::Cuts::new(cut_interval, checkpoint_interval, writer, memory);
+        let pace = keep_last.as_ref().and_then(Keep::pace);
+        let cuts = state::Cuts::new(cut_interval, checkpoint_interval, pace, writer, memory);
         let checkpoints = checkpoint::Checkpoints::new(checkpoint_interval, devices, keep_last);
         (Self { ownership, digest_interval, cuts, checkpoints }, lanes)
     }

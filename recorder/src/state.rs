@@ -4,8 +4,10 @@ use crate::{Lane as CoreLane, MemoryDigest, Recorder};
 use cantus_engine::digest_state;
 use cantus_interp::Core;
 use cantus_traces::{CoreEnd, Event, MachineDigest, Position, TraceWriter};
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// After so many steps a core's chunk is written even if it is not full, so that a recorder that is killed has lost
 /// little.
@@ -24,9 +26,43 @@ pub(crate) struct Lane {
     scratch: Vec<u8>,
 }
 
+/// Every so many steps of all cores it is looked what time it is, where that matters.
+const LOOK_STEPS: u64 = 100_000;
+
+/// A pace of the host's time.
+pub(crate) struct Pace {
+    every: Duration,
+    now: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// When it is time next.
+    next: Mutex<Duration>,
+}
+
+impl Pace {
+    pub(crate) fn new(every: Duration, now: Arc<dyn Fn() -> Duration + Send + Sync>) -> Self {
+        let next = Mutex::new(now() + every);
+        Self { every, now, next }
+    }
+
+    /// Whether it is time; who is told so is the only one.
+    fn is_time(&self) -> bool {
+        let Some(mut next) = self.next.try_lock() else { return false };
+        let now = (self.now)();
+        let is_time = now >= *next;
+        if is_time {
+            *next = now + self.every;
+        }
+        is_time
+    }
+}
+
 /// When to cut, and what to write then.
 pub(crate) struct Cuts {
     interval: u64,
+    pace: Option<Pace>,
+    /// How many cuts were asked for because it was time.
+    timed: AtomicU32,
+    /// It was time for one that has not been made yet.
+    is_time: AtomicBool,
     /// Steps of all cores.
     steps: AtomicU64,
     /// Cuts asked for so far.
@@ -40,12 +76,44 @@ impl Cuts {
     pub(crate) fn new(
         interval: u64,
         checkpoint_interval: u64,
+        pace: Option<Pace>,
         writer: Arc<TraceWriter>,
         memory: MemoryDigest,
     ) -> Self {
         let often = |interval: u64| if interval == 0 { u64::MAX } else { interval };
         let interval = often(interval).min(often(checkpoint_interval));
-        Self { interval, steps: AtomicU64::new(0), asked: AtomicU32::new(0), writer, memory }
+        Self {
+            interval,
+            pace,
+            timed: AtomicU32::new(0),
+            is_time: AtomicBool::new(false),
+            steps: AtomicU64::new(0),
+            asked: AtomicU32::new(0),
+            writer,
+            memory,
+        }
+    }
+
+    /// Asks for a cut if one is due, now that all cores have completed `total` steps, `steps` of them just now.
+    fn ask_when_due(&self, total: u64, steps: u64) {
+        let timed = self.timed.load(Relaxed);
+        let asked = self.asked.load(Relaxed);
+        // Whoever is first asks; the others learn of it at their next safepoint.
+        let ask = || self.asked.compare_exchange(asked, asked + 1, Relaxed, Relaxed).is_ok();
+        if total / self.interval > u64::from(asked.saturating_sub(timed)) {
+            ask();
+        } else if let Some(pace) = &self.pace
+            && total / LOOK_STEPS != (total - steps) / LOOK_STEPS
+            && pace.is_time()
+        {
+            self.is_time.store(true, Relaxed);
+            self.timed.fetch_add(u32::from(ask()), Relaxed);
+        }
+    }
+
+    /// Whether it was time for a checkpoint, which is made now.
+    pub(crate) fn take_time(&self) -> bool {
+        self.is_time.swap(false, Relaxed)
     }
 }
 
@@ -92,11 +160,7 @@ impl Recorder {
         let steps = core.position - lane.state.counted;
         lane.state.counted = core.position;
         let total = cuts.steps.fetch_add(steps, Relaxed) + steps;
-        let asked = cuts.asked.load(Relaxed);
-        if total / cuts.interval > u64::from(asked) {
-            // Whoever is first asks; the others learn of it at their next safepoint.
-            let _ = cuts.asked.compare_exchange(asked, asked + 1, Relaxed, Relaxed);
-        }
+        cuts.ask_when_due(total, steps);
         let number = lane.state.cuts;
         if number == cuts.asked.load(Relaxed) {
             return false;

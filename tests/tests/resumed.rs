@@ -2,12 +2,13 @@
 //! waits for comes.
 
 use cantus::{
-    Error, Guest, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
+    Error, Guest, Keep, Moment, Options, Outcome, Policy, ReplayOptions, Verdict, replay, verify_stretches,
 };
 use cantus_tests::equation::{Schedule, guest};
 use cantus_tests::generator::{Program, Size};
-use cantus_traces::{CoreId, Position, Trace, rewrite};
+use cantus_traces::{CoreId, Event, Position, Trace, rewrite};
 use std::path::Path;
+use std::time::Duration;
 
 fn on_two() -> ReplayOptions {
     ReplayOptions { workers: 2, ..ReplayOptions::default() }
@@ -33,7 +34,8 @@ fn rep_1_what_goes_on_from_any_moment_replays_from_any_moment() {
         Moment::Cut(1),
         Moment::Position(CoreId(0), Position(300)),
         Moment::Steps(0),
-        Moment::Percent(100),
+        Moment::Steps(2_001),
+        Moment::Position(CoreId(1), Position(171)),
     ] {
         let (_, trace) = resumed(folder.path(), moment);
         let path = trace.path();
@@ -64,9 +66,7 @@ fn positions_go_on_and_what_was_before_is_not_in_the_trace() {
     assert_eq!(cut, 0);
     let begun: u64 = positions.iter().map(|position| position.0).sum();
     let total: u64 = first.footer().expect("complete").cores.iter().map(|end| end.position.0).sum();
-    let cuts = first.machine_digests().expect("whole");
-    let stood_still = cuts.iter().rfind(|cut| cut.positions.iter().map(|at| at.0).sum::<u64>() <= total / 2);
-    assert_eq!(stood_still.expect("a cut").positions, positions, "the last cut before");
+    assert_eq!(begun, total / 2, "it begins at the moment itself");
     for core in second.cores() {
         assert_eq!(second.extent(core).expect("a core").begun, positions[core.index()]);
         let (position, _) = second.stream(core).next().expect("an event").expect("whole");
@@ -111,6 +111,62 @@ fn timers_and_interrupts_come_where_they_were_waited_for() {
     }
 }
 
+/// The line of software interrupts in `mip`.
+const MSIP: u32 = 1 << 3;
+
+/// The guest fails where a core has seen an interrupt and not the message that it was sent for, and where the interrupt comes
+/// twice.
+#[test]
+fn ord_8_whoever_has_seen_an_interrupt_comes_after_the_core_that_sent_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("ipi_ping_pong.elf")).expect("a guest");
+    // Long slices part the cores: one is far ahead in the file when the other has its turn.
+    let options =
+        Options { cores: 4, policy: Policy::Fair { slice: 100_000 }, workers: 2, ..Options::default() };
+    let (first, second) = (folder.path().join("first.cantus"), folder.path().join("second.cantus"));
+    cantus::record(&guest, &options, &first, true).expect("it is recorded");
+    let first = Trace::open(&first).expect("a trace");
+    let mut seen = 0;
+    for core in first.cores() {
+        let events: Vec<_> = first.stream(core).map(|event| event.expect("whole")).collect();
+        let rises = |event: &Event| matches!(event, Event::Lines(lines) if lines & MSIP != 0);
+        let sender = CoreId(core.0 ^ 1);
+        for pair in events.windows(2).filter(|pair| rises(&pair[1].1)) {
+            let is_edge = matches!(pair[0].1, Event::Order { after, .. } if after == sender);
+            assert!(
+                is_edge && pair[0].0 == pair[1].0,
+                "ORD-8: {core} sees {:?} after {:?}",
+                pair[1],
+                pair[0]
+            );
+        }
+        let rises = events.iter().filter(|(_, event)| rises(event));
+        for (at, _) in rises.step_by(97) {
+            seen += 1;
+            for behind in 1..=3 {
+                let moment = Moment::Position(core, Position(at.0 + behind));
+                let went_on = cantus::record_from(first.path(), moment, &[], &options, &second, true)
+                    .expect("it goes on");
+                assert_eq!(went_on.outcome, Outcome::Exit(0), "from {moment}");
+                let replayed = replay(&second, &on_two()).expect("it replays");
+                assert_eq!(replayed.verdict, Verdict::Identical, "from {moment}");
+            }
+        }
+    }
+    assert!(seen > 8, "{seen} interrupts");
+}
+
+#[test]
+fn a_guest_that_has_ended_its_run_does_not_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = resumed(folder.path(), Moment::Percent(50));
+    let over = Moment::Percent(100);
+    let refused = cantus::record_from(first.path(), over, &[], &Options::default(), second.path(), true);
+    let Err(error @ Error::Resume { .. }) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("the guest has ended its run"), "{error}");
+}
+
 #[test]
 fn rep_3_one_that_was_cut_off_replays_as_far_as_it_goes_or_says_why_not() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -148,7 +204,7 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
 }
 
 /// A recording that keeps the last so many steps, of a guest that runs for long.
-fn kept(path: &Path, keep_last: u64, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
+fn kept(path: &Path, keep_last: Keep, checkpoint_interval: u64) -> (Trace, Vec<u64>) {
     let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
     let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
     let options = Options {
@@ -169,7 +225,7 @@ fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("kept.cantus");
     for (keep, every) in [(20_000, 0), (20_000, 1_000), (40_000, 1_000_000)] {
-        let (trace, steps) = kept(&path, keep, every);
+        let (trace, steps) = kept(&path, Keep::Steps(keep), every);
         let (_, begun) = trace.origin().expect("whole").expect("it begins later");
         let held: u64 = steps.iter().zip(&begun).map(|(end, begun)| end - begun.0).sum();
         assert!((keep..3 * keep).contains(&held), "{held} of {steps:?} are held, {keep} were wanted");
@@ -188,6 +244,29 @@ fn a_recorder_that_keeps_the_end_leaves_a_trace_of_the_end() {
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no part is left");
     }
     // One that is longer than the run holds all of it.
-    let (trace, _) = kept(&path, 1 << 40, 0);
+    let (trace, _) = kept(&path, Keep::Steps(1 << 40), 0);
     assert_eq!(trace.origin().expect("whole"), None);
+}
+
+#[test]
+fn a_recorder_may_keep_what_ran_in_the_last_of_the_hosts_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kept.cantus");
+    let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
+    let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
+    // Many times as long as is kept, on any host.
+    let keep_last = Some(Keep::Time(Duration::from_micros(400)));
+    let options = Options { cores: 4, workers: 2, digest_interval: 1_000, keep_last, ..Options::default() };
+    let recorded = cantus::record(&guest, &options, &path, true).expect("it is recorded");
+    assert_eq!(recorded.outcome, Outcome::Exit(0));
+    let trace = Trace::open(&path).expect("a trace");
+    let (_, begun) = trace.origin().expect("whole").expect("it begins later");
+    assert!(begun.iter().any(|position| position.0 > 0), "{begun:?}");
+    assert!(trace.checkpoints().len() > 1, "{:?}", trace.checkpoints());
+    let whole = replay(&path, &on_two()).expect("it replays");
+    assert_eq!((whole.verdict, whole.steps), (Verdict::Identical, recorded.steps));
+    assert_eq!(
+        verify_stretches(&path, &on_two(), 2).expect("it verifies").replayed.verdict,
+        Verdict::Identical
+    );
 }

@@ -24,6 +24,8 @@ pub struct EventStream {
     decompressor: Decompressor,
     /// Events before it are skipped.
     from: Position,
+    /// How many events of the core have been decoded, those of skipped chunks included.
+    decoded: u64,
     until_damage: bool,
     ended: bool,
 }
@@ -34,6 +36,10 @@ impl EventStream {
         let taken = layout.cores.get(core.index()).map_or(0, |core| {
             core.chunks.partition_point(|chunk| layout.chunks[*chunk as usize].header.last <= from.0)
         });
+        let counted = layout.cores.get(core.index()).map_or(0, |core| {
+            let chunks = core.chunks[..taken].iter().map(|chunk| layout.chunks[*chunk as usize].header.count);
+            chunks.map(u64::from).sum()
+        });
         EventStream {
             ended: core.index() >= layout.cores.len(),
             trace,
@@ -43,6 +49,7 @@ impl EventStream {
             raw: Vec::new(),
             decompressor: Decompressor::new(),
             from,
+            decoded: counted,
             until_damage: false,
         }
     }
@@ -50,6 +57,11 @@ impl EventStream {
     /// The core whose events these are.
     pub fn core(&self) -> CoreId {
         self.core
+    }
+
+    /// The number of the last event that the stream has given, among all that the trace holds of the core, from 0.
+    pub fn number(&self) -> Option<u64> {
+        self.decoded.checked_sub(1)
     }
 
     /// All events before this position are in the stream, and no others.
@@ -71,6 +83,7 @@ impl EventStream {
                 } else {
                     decoder.finish(&self.raw).map(|()| None)
                 };
+                self.decoded += u64::from(matches!(outcome, Ok(Some(_))));
                 match outcome {
                     Ok(Some((position, _))) if position < self.from => continue,
                     Ok(Some(next)) => return Ok(Some(next)),

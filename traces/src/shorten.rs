@@ -5,14 +5,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    Checkpoint, ContentDigest, Position, Trace, TraceError,
+    Checkpoint, ContentDigest, Position, Trace, TraceError, TraceSink,
     core_stream::{Record, Shared},
     frame::ChunkKind,
     layout::Placed,
@@ -32,15 +32,13 @@ fn beside(path: &Path) -> PathBuf {
 /// end of the new file, and the pages that it holds.
 pub(crate) fn shorten(path: &Path, cut: u32, level: i32) -> Result<(Output, PageStore), TraceError> {
     let part = beside(path);
-    shorten_into(path, &part, cut, level).inspect_err(|_| {
+    shorten_into(path, Box::new(create(&part)?), &part, cut, level).inspect_err(|_| {
         // The trace itself is as it was.
         let _ = fs::remove_file(&part);
     })
 }
 
-fn shorten_into(path: &Path, part: &Path, cut: u32, level: i32) -> Result<(Output, PageStore), TraceError> {
-    let trace = Trace::open(path)?;
-    let header = trace.header();
+fn create(part: &Path) -> Result<File, TraceError> {
     // A recorder that was killed here has left it.
     match fs::remove_file(part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -49,9 +47,21 @@ fn shorten_into(path: &Path, part: &Path, cut: u32, level: i32) -> Result<(Outpu
         Ok(()) | Err(_) => {}
     }
     let file = OpenOptions::new().write(true).create_new(true).open(part);
-    let file = file.map_err(|error| TraceError::io(part, "create a shorter trace", error))?;
+    file.map_err(|error| TraceError::io(part, "create a shorter trace", error))
+}
+
+/// The same through `sink`, which writes to the file `part`.
+fn shorten_into(
+    path: &Path,
+    sink: Box<dyn TraceSink>,
+    part: &Path,
+    cut: u32,
+    level: i32,
+) -> Result<(Output, PageStore), TraceError> {
+    let trace = Trace::open(path)?;
+    let header = trace.header();
     let shared = Arc::new(Shared::new(part.to_owned()));
-    let mut output = Output::new(Box::new(file), shared, usize::from(header.configuration.cores), level)?;
+    let mut output = Output::new(sink, shared, usize::from(header.configuration.cores), level)?;
     let stored = header.images.iter().enumerate().filter(|(_, image)| image.stored);
     let images: Vec<Vec<u8>> = stored.map(|(index, _)| trace.image(index)).collect::<Result<_, _>>()?;
     output.begin(header, &images.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
@@ -133,5 +143,125 @@ fn store_pages(trace: &Trace, first: &Checkpoint, output: &mut Output) -> Result
     match failure {
         Some(error) => Err(error),
         None => Ok(pages),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ClockPolicy, Configuration, Header, HostFacts, Image, ImageRole, MachineDigest, Schedule,
+        TraceWriter, WriterOptions, limits::PAGE_BYTES,
+    };
+    use std::io::Write;
+
+    /// A disk with room for so many bytes more.
+    struct Disk {
+        file: File,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.file.write(&bytes[..bytes.len().min(self.room)])?;
+            self.room -= written;
+            if written == 0 && !bytes.is_empty() {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(written)
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.file.flush()
+        }
+    }
+
+    impl TraceSink for Disk {
+        fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+            self.file.set_len(bytes)
+        }
+
+        /// Some hosts say only here that there was no room.
+        fn sync(&mut self) -> io::Result<()> {
+            if self.room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { self.file.sync_all() }
+        }
+    }
+
+    /// A trace of one core that is still being written, with checkpoints at the cuts 3, 4 and 5.
+    fn unfinished(path: &Path) {
+        let program = b"a program";
+        let header = Header {
+            recorder: "cantus".into(),
+            configuration: Configuration {
+                isa: "rv64gc".into(),
+                board: "virt".into(),
+                cores: 1,
+                ram_bytes: 1 << 20,
+                clock: ClockPolicy::Virtual,
+                timebase_hz: 10_000_000,
+                digest_interval: 0,
+                settings: Vec::new(),
+            },
+            images: vec![Image::stored("program", ImageRole::Program, program)],
+            schedule: Schedule::default(),
+            host: HostFacts::default(),
+            command_line: Vec::new(),
+        };
+        let options = WriterOptions { force: true, ..WriterOptions::default() };
+        let (writer, mut streams) = TraceWriter::create(path, &header, &[program], options).expect("a file");
+        for cut in 3..6 {
+            let position = Position(u64::from(cut) * 100);
+            streams[0].append(position, &crate::Event::Cut { number: cut });
+            streams[0].flush(position);
+            let memory = ContentDigest::of(b"memory");
+            writer.machine_digest(&MachineDigest { cut, positions: vec![position], memory });
+            let pages = vec![(u64::from(cut), writer.page(&[cut as u8; PAGE_BYTES]))];
+            let base = cut.checked_sub(1).filter(|base| *base >= 3);
+            let (positions, cores) = (vec![position], vec![vec![0; 40]]);
+            writer.checkpoint(&Checkpoint { cut, base, positions, cores, devices: Vec::new(), pages });
+        }
+        writer.abandon().expect("written");
+    }
+
+    #[test]
+    fn rep_3_a_disk_that_is_full_while_a_trace_is_shortened_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, part) = (folder.path().join("t.cantus"), folder.path().join("t.cantus.part"));
+        unfinished(&path);
+        let before = fs::read(&path).expect("the trace");
+        let mut failed = 0;
+        for room in 0.. {
+            let disk = Disk { file: create(&part).expect("a file"), room };
+            match shorten_into(&path, Box::new(disk), &part, 4, 1) {
+                Err(error) => {
+                    failed += 1;
+                    assert!(error.to_string().contains("t.cantus"), "{room} bytes: {error}");
+                    assert!(fs::read(&path).expect("the trace") == before, "REP-3: {room} bytes");
+                }
+                Ok(_) => break,
+            }
+        }
+        assert!(failed > 300, "{failed} disks were too small");
+        assert!(!part.exists(), "it is the trace now");
+        let trace = Trace::open(&path).expect("a trace");
+        assert_eq!(trace.checkpoints(), [4, 5]);
+        assert_eq!(trace.origin().expect("whole"), Some((4, vec![Position(400)])));
+        let mut pages = Vec::new();
+        trace.checkpoint_memory(5, |number, _| pages.push(number)).expect("whole");
+        assert_eq!(pages, [3, 4, 5]);
+    }
+
+    #[test]
+    fn what_another_recorder_left_is_no_hindrance_but_for_a_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, part) = (folder.path().join("t.cantus"), folder.path().join("t.cantus.part"));
+        unfinished(&path);
+        fs::write(&part, "left").expect("written");
+        drop(shorten(&path, 3, 1).expect("shortened"));
+        let before = fs::read(&path).expect("the trace");
+        fs::create_dir(&part).expect("a folder");
+        assert!(shorten(&path, 4, 1).is_err());
+        assert!(fs::read(&path).expect("the trace") == before && part.is_dir(), "REP-3: nothing is lost");
     }
 }

@@ -148,6 +148,25 @@ impl Trace {
         EventStream::new(Arc::clone(&self.0), core, position)
     }
 
+    /// The event of a core with this number, from 0, with its position; none where it has not so many.
+    ///
+    /// # Errors
+    ///
+    /// If the chunk that has it is damaged.
+    pub fn event(&self, core: CoreId, number: u64) -> Result<Option<(Position, Event)>, TraceError> {
+        let layout = &self.0.layout;
+        let Some(chunks) = layout.cores.get(core.index()).map(|core| &core.chunks) else { return Ok(None) };
+        let mut before = 0;
+        for chunk in chunks.iter().map(|chunk| &layout.chunks[*chunk as usize].header) {
+            let within = number - before;
+            if within < u64::from(chunk.count) {
+                return self.stream_from(core, Position(chunk.first)).nth(within as usize).transpose();
+            }
+            before += u64::from(chunk.count);
+        }
+        Ok(None)
+    }
+
     /// All events of all cores, by core: what tests and tools change and write again.
     ///
     /// # Errors

@@ -132,6 +132,9 @@ pub enum Happening {
 pub struct Dumped {
     /// Whose event it is.
     pub core: CoreId,
+    /// The number of the event among those that the trace has of the core, from 0; left out when normalised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
     /// The core's position.
     pub position: Position,
     /// What happened.
@@ -144,7 +147,11 @@ pub struct Dumped {
 
 impl Display for Dumped {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} {:>15}  ", self.core.to_string(), grouped(self.position.0))?;
+        write!(f, "{:<8} ", self.core.to_string())?;
+        if let Some(index) = self.index {
+            write!(f, "{:>7} ", format!("#{index}"))?;
+        }
+        write!(f, "{:>15}  ", grouped(self.position.0))?;
         let text = match &self.happening {
             Happening::Order { after, after_position: Some(position) } => {
                 format!("order    after {after} at {}", grouped(position.0))
@@ -192,8 +199,8 @@ pub fn dump(
             let mut damage = None;
             while batch.len() < BATCH {
                 match merged.next() {
-                    Some(Ok((core, position, event))) => {
-                        let event = Dumped::new(core, position, event);
+                    Some(Ok((core, index, position, event))) => {
+                        let event = Dumped { index: Some(index), ..Dumped::new(core, position, event) };
                         batch.extend(if selection.normalised { event.normalised() } else { Some(event) });
                     }
                     Some(Err(error)) => {
@@ -224,8 +231,8 @@ pub fn dump(
 /// Events of several cores in an order in which they may have happened.
 struct Merged {
     streams: Vec<EventStream>,
-    /// The next event of each stream.
-    heads: Vec<Option<(Position, Event)>>,
+    /// The next event of each stream, with its number.
+    heads: Vec<Option<(u64, Position, Event)>>,
     to: Option<Position>,
     failed: VecDeque<TraceError>,
 }
@@ -241,7 +248,9 @@ impl Merged {
 
     fn advance(&mut self, at: usize) {
         self.heads[at] = match self.streams[at].next() {
-            Some(Ok((position, event))) if self.to.is_none_or(|to| position < to) => Some((position, event)),
+            Some(Ok((position, event))) if self.to.is_none_or(|to| position < to) => {
+                Some((self.streams[at].number().unwrap_or_default(), position, event))
+            }
             Some(Ok(_)) | None => None,
             Some(Err(error)) => {
                 self.failed.push_back(error);
@@ -254,22 +263,22 @@ impl Merged {
     fn waits(&self, event: &Event) -> bool {
         let Event::Order { after, position } = event else { return false };
         self.streams.iter().zip(&self.heads).any(|(stream, head)| {
-            stream.core() == *after && head.as_ref().is_some_and(|(theirs, _)| theirs < position)
+            stream.core() == *after && head.as_ref().is_some_and(|(_, theirs, _)| theirs < position)
         })
     }
 
-    fn next(&mut self) -> Option<Result<(CoreId, Position, Event), TraceError>> {
+    fn next(&mut self) -> Option<Result<(CoreId, u64, Position, Event), TraceError>> {
         let heads = || self.heads.iter().enumerate().filter_map(|(at, head)| Some((at, head.as_ref()?)));
-        let ready = heads().filter(|(_, (_, event))| !self.waits(event));
-        let lowest = ready.min_by_key(|(at, (position, _))| (*position, *at)).map(|(at, _)| at);
+        let ready = heads().filter(|(_, (_, _, event))| !self.waits(event));
+        let lowest = ready.min_by_key(|(at, (_, position, _))| (*position, *at)).map(|(at, _)| at);
         // In a trace that contradicts itself, all may wait: then the lowest position comes next.
-        let lowest =
-            lowest.or_else(|| heads().min_by_key(|(at, (position, _))| (*position, *at)).map(|(at, _)| at));
+        let lowest = lowest
+            .or_else(|| heads().min_by_key(|(at, (_, position, _))| (*position, *at)).map(|(at, _)| at));
         match lowest {
             Some(at) => {
-                let (position, event) = self.heads[at].take()?;
+                let (index, position, event) = self.heads[at].take()?;
                 self.advance(at);
-                Some(Ok((self.streams[at].core(), position, event)))
+                Some(Ok((self.streams[at].core(), index, position, event)))
             }
             None => self.failed.pop_front().map(Err),
         }
@@ -295,7 +304,7 @@ impl Dumped {
             }
             Event::Cut { number } => Happening::Cut { number },
         };
-        Self { core, position, happening, place: None }
+        Self { core, index: None, position, happening, place: None }
     }
 
     /// The event without what may differ between executions that are equal; `None` if that is all of it.
@@ -309,7 +318,7 @@ impl Dumped {
             | Happening::Answer { .. }) => kept,
             Happening::Digest { .. } | Happening::Cut { .. } => return None,
         };
-        Some(Self { happening, ..self })
+        Some(Self { happening, index: None, ..self })
     }
 }
 

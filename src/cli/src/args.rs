@@ -228,6 +228,17 @@ pub struct TraceArgs {
     /// Leave the guest's bytes out of the trace: to replay it, the same file must be given again
     #[arg(long)]
     pub without_images: bool,
+    /// Leave the guest's files and drives' images of 1 MiB and more out of the trace, which says where they are: to replay it,
+    /// they must be there unchanged, or be given with --guest
+    #[arg(long, conflicts_with = "without_images")]
+    pub external: bool,
+}
+
+impl TraceArgs {
+    /// A file of at least so many bytes is left out of the trace, if that was asked for.
+    pub fn external_bytes_min(&self) -> Option<usize> {
+        self.external.then_some(1 << 20)
+    }
 }
 
 /// A trace to read.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use cantus::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
+use cantus::{Attachment, Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 use clap::Args;
 
 use crate::args::open_file;
@@ -19,14 +19,14 @@ pub struct DeviceArgs {
     pub drive: Vec<DriveArg>,
     /// A network card: with a network of its own, on a hub in a folder that several guests share, or a tap device
     ///
-    /// user is a network of the guest's own: 10.0.2.15 by DHCP, TCP through the host, and the host's resolver.
+    /// user is a network of the guest's own: 10.0.2.15 by DHCP, TCP and UDP through the host, and its resolver.
     /// hostfwd=tcp::HOSTPORT-:GUESTPORT forwards a port of the host's 127.0.0.1 to the guest; may be given several times.
     #[arg(long, value_name = "user[,hostfwd=..]|hub=FOLDER|tap=NAME|none[,mac=ADDRESS]")]
     pub net: Vec<NetArg>,
     /// A folder that the guest may read, by a tag: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt
     #[arg(long, value_name = "TAG=FOLDER")]
     pub share: Vec<ShareArg>,
-    /// A virtio console (hvc0) that console input goes to, beside the UART
+    /// A virtio console that console input goes to, beside the UART: hvc0, or hvc1 where the kernel has one of SBI
     #[arg(long)]
     pub virtio_console: bool,
     /// A source of random bytes
@@ -176,6 +176,36 @@ impl DeviceArgs {
             slots.push(Peripheral::Entropy);
         }
         Ok(Peripherals { slots, is_legacy: self.virtio_legacy })
+    }
+}
+
+impl DeviceArgs {
+    /// What is named again for the devices of a recorded machine, and no more.
+    pub fn attachments(&self) -> Result<Vec<Attachment>, Failure> {
+        let drives = self.drive.iter().map(|drive| Attachment::Drive {
+            file: drive.file.clone(),
+            read_only: drive.read_only,
+            write_through: drive.write_through,
+        });
+        let cards =
+            self.net.iter().map(|net| Attachment::Wire { wire: net.wire.clone(), address: net.address });
+        self.share.iter().try_for_each(|share| require_folder(&share.folder))?;
+        let shares = self
+            .share
+            .iter()
+            .map(|share| Attachment::Share { tag: share.tag.clone(), folder: share.folder.clone() });
+        Ok(drives.chain(cards).chain(shares).collect())
+    }
+
+    /// The files of the drives that are named.
+    pub fn drive_files(&self) -> impl Iterator<Item = &Path> {
+        self.drive.iter().map(|drive| drive.file.as_path())
+    }
+
+    /// The same devices without those that need something of the host.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { drive: Vec::new(), net: Vec::new(), share: Vec::new(), ..self }
     }
 }
 

@@ -176,6 +176,9 @@ impl From<cantus::Error> for Failure {
                 "verify the trace without -j, and replay it without --from, to do without checkpoints",
             ),
             Error::Resume { .. } => Self::new(status::BAD_DATA, message),
+            Error::ImageDiffers { .. } => Self::new(status::BAD_DATA, message).advise(
+                "give the file as it was with --guest FILE; to record --from the trace, as the guest",
+            ),
             Error::Diff(_) | Error::Again { .. } => Self::new(status::BAD_DATA, message),
             Error::ImageMissing { .. } => Self::new(status::NO_SUCH_FILE, message)
                 .advise("give it with --guest FILE; to record --from the trace, as the guest"),

@@ -14,7 +14,8 @@ Moments:
   40%        so much of the run
   20M        so many instructions of all cores together (also 20000000 or 20_000_000)
   2:70_000   core 2 has executed so many
-  cut:3      all cores stand at cut 3, where memory was digested";
+  cut:3      all cores stand at cut 3, where memory was digested
+  event:2:7  core 2 stands before its event #7, as `cantus dump` numbers them";
 
 /// A moment, as it was named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,11 +31,17 @@ impl FromStr for MomentArg {
         } else if let Some(cut) = text.strip_prefix("cut") {
             let cut = cut.trim_start_matches([' ', ':']).parse::<u32>();
             Moment::Cut(cut.map_err(|_| "expected the number of a cut, such as cut:3")?)
+        } else if let Some(event) = text.strip_prefix("event:") {
+            let (number, event) =
+                event.split_once(':').ok_or("expected event:CORE:NUMBER, such as event:2:7")?;
+            Moment::Event(CoreId(core(number)?), count(event)?)
         } else if let Some((number, position)) = text.split_once(':') {
             Moment::Position(CoreId(core(number)?), Position(count(position)?))
         } else {
             let steps = count(text);
-            Moment::Steps(steps.map_err(|_| "expected a moment, such as 40%, 1000000, 2:70000 or cut:3")?)
+            Moment::Steps(
+                steps.map_err(|_| "expected a moment, such as 40%, 1000000, 2:70000, cut:3 or event:2:7")?,
+            )
         };
         Ok(Self(moment))
     }
@@ -84,11 +91,29 @@ mod tests {
             ("254:1M", at(254, 1_000_000)),
             ("cut:3", Moment::Cut(3)),
             ("cut 3", Moment::Cut(3)),
+            ("event:2:7", Moment::Event(CoreId(2), 7)),
         ] {
             assert_eq!(text.parse(), Ok(MomentArg(moment)), "{text}");
         }
-        for bad in ["", "%", "101%", "-1%", "5.5%", "cut", "cut:", "cut:x", "255:0", "1:", ":1", "1:2:3", "x"]
-        {
+        for bad in [
+            "",
+            "%",
+            "101%",
+            "-1%",
+            "5.5%",
+            "cut",
+            "cut:",
+            "cut:x",
+            "255:0",
+            "1:",
+            ":1",
+            "1:2:3",
+            "x",
+            "event:",
+            "event:1",
+            "event:255:1",
+            "event:1:x",
+        ] {
             assert!(bad.parse::<MomentArg>().is_err(), "{bad}");
         }
     }

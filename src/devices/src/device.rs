@@ -46,6 +46,10 @@ pub trait Outside {
     /// is always what the guest sees, and replay, where all answers come from the record, has nothing to do here.
     fn set_clock(&mut self, ticks: u64);
 
+    /// The device gets an input of the clock (eight bytes, little-endian, in ticks) once that is at or past `ticks`, in
+    /// place of what it was to get before; never where `ticks` is all ones.
+    fn set_alarm(&mut self, ticks: u64);
+
     /// The timer interrupt (MTIP) of a core is pending from here on exactly while the clock is at or past `ticks`. It
     /// falls at once where the new deadline lies in the future.
     fn set_deadline(&mut self, core: usize, ticks: u64);
@@ -74,6 +78,11 @@ pub trait Outside {
 
     /// The same for [`Outside::memory_read`], without reading.
     fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Whether other cores may write guest RAM in the middle of this step. Then nothing is refused.
+    fn is_memory_shared(&self) -> bool {
+        false
+    }
 
     /// Asks the host, and waits for its answer: a logged input. A device asks only when its step can no longer be
     /// refused, and never while it receives an input. The answer is not to be trusted.
@@ -121,6 +130,11 @@ pub trait Device: Send {
     /// How many bytes of input may be given now so that the device keeps no more waiting than it wants to.
     fn input_room(&self) -> usize {
         0
+    }
+
+    /// What a drive holds that its image does not: where, in bytes from its start, and what. Any other device has nothing.
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        let _ = each;
     }
 
     /// Appends the device's state: all of what later answers depend on, and nothing else.

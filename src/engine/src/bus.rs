@@ -53,11 +53,16 @@ pub trait BusContext {
     /// Sets the clock, in ticks of the time base.
     fn set_clock(&mut self, ticks: u64);
 
-    /// Sets an interrupt line of a core (a bit as in `mip`).
+    /// Sets an interrupt line of a core (a bit as in `mip`). That core may see it at once, and then comes after this step:
+    /// so no other device is accessed in the step any more.
     fn set_line(&mut self, core: CoreId, line: u32, level: bool);
 
     /// The machine timer interrupt of `core` is pending while the clock is at or past `ticks`.
     fn set_deadline(&mut self, core: CoreId, ticks: u64);
+
+    /// The device receives an input of the clock (eight bytes, little-endian, in ticks) once that is at or past `ticks`,
+    /// and not when it was to receive one before. All ones is never.
+    fn set_alarm(&mut self, device: DeviceId, ticks: u64);
 
     /// Bytes for the console.
     fn output(&mut self, bytes: &[u8]);
@@ -77,6 +82,9 @@ pub trait BusContext {
 
     /// The same for [`BusContext::read_memory`].
     fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Whether other cores may write guest RAM in the middle of this step. Then nothing is refused.
+    fn is_memory_shared(&self) -> bool;
 
     /// Asks the host, in the name of this step. A logged input, of at most [`INPUT_BYTES_MAX`] bytes (what is longer is
     /// cut). Not to be asked while a device receives an input.

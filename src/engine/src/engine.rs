@@ -41,6 +41,10 @@ pub struct Finished<L> {
 pub struct Ended<B: Boundary> {
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether a guest that was replayed came to where it ended its recorded run.
+    pub guest_ended: bool,
+    /// Of the timers whose interrupts came in a replay, when the last one was due, in ticks: the clock was not before that.
+    pub last_timer: u64,
     /// The boundary.
     pub boundary: B,
     /// The cores, by number.
@@ -107,10 +111,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let Configuration { policy, seed, choices_max, .. } = configuration;
         let schedule = Schedule::new(policy, seed, choices_max, cores.len());
         let outside = Outside::new(cores.len(), clock, schedule, safepoints, console, host);
-        if B::LIVE {
-            for (id, (core, _, _)) in cores.iter().enumerate() {
-                outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
-            }
+        for (id, (core, _, _)) in cores.iter().enumerate() {
+            outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
         }
         let cores = cores
             .into_iter()
@@ -150,6 +152,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         };
         Ended {
             outcome: self.outside.outcome().unwrap_or(Outcome::Replayed),
+            guest_ended: self.outside.has_guest_ended(),
+            last_timer: self.outside.last_timer(),
             boundary: self.boundary,
             cores: self.cores.into_iter().map(finished).collect(),
         }
@@ -271,7 +275,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 memory_written: false,
             };
             if B::LIVE {
-                let live = self.outside.lines(id);
+                let mut live = self.outside.lines(id);
+                if live != core.hart.lines {
+                    let (lines, changed_by) = self.outside.look_at_lines(id);
+                    for (other, completed) in changed_by {
+                        self.boundary.ordered(window.lane, core.position, other, completed);
+                    }
+                    live = lines;
+                }
                 core.hart.lines = self.boundary.lines(window.lane, core.position, core.hart.lines, live);
                 if core.position >= limit {
                     self.outside.stop(Outcome::Limit(id));
@@ -281,7 +292,12 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             if core.position >= end {
                 return Turn::Ready;
             }
-            let until = match self.boundary.next(window.lane, core) {
+            let seen = core.hart.lines;
+            let next = self.boundary.next(window.lane, core);
+            if !B::LIVE && core.hart.lines & !seen != 0 {
+                self.outside.note_timers(id, core.hart.lines & !seen);
+            }
+            let until = match next {
                 Next::Run { until } => until.min(end).min(limit),
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,

@@ -2,20 +2,17 @@
 //!
 //! What is here reaches the guest only through the boundary, in the name of a core at a position.
 
+use crate::lines::Lines;
 use crate::schedule::Schedule;
 use crate::scheduler::Scheduler;
 use crate::{Clock, Outcome};
 use cantus_traces::limits::INPUT_BYTES_MAX;
-use cantus_traces::{CoreId, DeviceId};
+use cantus_traces::{CoreId, DeviceId, Position};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
-
-/// The bits of the timer interrupts in `mip` (Privileged ISA, "Machine Interrupt Registers"; "Sstc").
-const MTIP: u32 = 1 << 7;
-const STIP: u32 = 1 << 5;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
 /// Where a guest's console output goes.
 pub trait Console: Send + Sync {
@@ -31,6 +28,11 @@ pub trait Host: Send + Sync {
 
     /// A device tells the host something.
     fn told(&self, device: DeviceId, message: &[u8]);
+
+    /// In a replay: a device asked what it had asked, and was answered what the trace says.
+    fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        let _ = (device, question, answer);
+    }
 }
 
 impl<H: Host + ?Sized> Host for Arc<H> {
@@ -40,6 +42,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn told(&self, device: DeviceId, message: &[u8]) {
         (**self).told(device, message);
+    }
+
+    fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        (**self).overheard(device, question, answer);
     }
 }
 
@@ -59,33 +65,33 @@ pub struct Outside {
     pub(crate) clock: Clock,
     pub(crate) safepoints: Arc<Safepoints>,
     pub(crate) scheduler: Scheduler,
-    lines: Box<[AtomicU32]>,
-    deadlines: Box<[Deadlines]>,
-    inbox: Mutex<VecDeque<(DeviceId, Vec<u8>)>>,
+    lines: Box<[Lines]>,
+    inbox: Mutex<Inbox>,
     /// Sources that may still bring input.
     sources: AtomicUsize,
     stopped: AtomicBool,
+    /// A guest that is replayed has done what ended the recorded run.
+    guest_ended: AtomicBool,
+    /// When the last timer was due whose interrupt came in a replay.
+    last_timer: AtomicU64,
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
     host: Box<dyn Host>,
 }
 
-/// When the timer interrupts of a core become due, in ticks; all ones is never.
-struct Deadlines {
-    /// What the CLINT compares with.
-    machine: AtomicU64,
-    /// What the core's own `stimecmp` says.
-    supervisor: AtomicU64,
+/// Inputs on their way to devices.
+#[derive(Default)]
+struct Inbox {
+    /// Those that wait.
+    waiting: VecDeque<(DeviceId, Vec<u8>)>,
+    /// When, in ticks, a device receives one of the clock; all ones is never.
+    alarms: BTreeMap<DeviceId, u64>,
 }
 
-impl Deadlines {
-    fn never() -> Self {
-        Self { machine: AtomicU64::new(u64::MAX), supervisor: AtomicU64::new(u64::MAX) }
-    }
-
-    /// The line of each with its deadline.
-    fn all(&self) -> [(u32, u64); 2] {
-        [(MTIP, self.machine.load(SeqCst)), (STIP, self.supervisor.load(SeqCst))]
+impl Inbox {
+    /// When the next alarm is due; all ones is never.
+    fn alarm(&self) -> u64 {
+        self.alarms.values().copied().min().unwrap_or(u64::MAX)
     }
 }
 
@@ -102,11 +108,12 @@ impl Outside {
             clock,
             safepoints,
             scheduler: Scheduler::new(cores, schedule),
-            lines: (0..cores).map(|_| AtomicU32::new(0)).collect(),
-            deadlines: (0..cores).map(|_| Deadlines::never()).collect(),
+            lines: (0..cores).map(|_| Lines::new()).collect(),
             inbox: Mutex::default(),
             sources: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            guest_ended: AtomicBool::new(false),
+            last_timer: AtomicU64::new(0),
             outcome: Mutex::default(),
             console,
             host,
@@ -120,8 +127,13 @@ impl Outside {
 
     /// Before the run: these lines of a core are raised, and its machine timer is set so.
     pub fn begin_lines(&self, core: CoreId, lines: u32, deadline: u64) {
-        self.lines[core.index()].store(lines, SeqCst);
-        self.deadlines[core.index()].machine.store(deadline, SeqCst);
+        self.lines[core.index()].begin(lines, deadline);
+    }
+
+    /// The device receives an input of the clock as soon as that is at or past `ticks`.
+    pub fn set_alarm(&self, device: DeviceId, ticks: u64) {
+        self.inbox.lock().alarms.insert(device, ticks);
+        self.call(CoreId(0));
     }
 
     /// Ends the run with `outcome`, unless it has ended already. May be called from any thread.
@@ -130,6 +142,28 @@ impl Outside {
         self.stopped.store(true, SeqCst);
         self.safepoints.raise_all();
         self.scheduler.wake_workers();
+    }
+
+    /// The guest ends its run, in a replay: nothing is left to be stopped.
+    pub(crate) fn note_guest_end(&self) {
+        self.guest_ended.store(true, SeqCst);
+    }
+
+    pub(crate) fn has_guest_ended(&self) -> bool {
+        self.guest_ended.load(SeqCst)
+    }
+
+    /// A core sees these lines rise, in a replay: where they are timers', it was time for them.
+    pub(crate) fn note_timers(&self, core: CoreId, risen: u32) {
+        for (line, due) in self.lines[core.index()].timers() {
+            if risen & line != 0 && due != u64::MAX {
+                self.last_timer.fetch_max(due, SeqCst);
+            }
+        }
+    }
+
+    pub(crate) fn last_timer(&self) -> u64 {
+        self.last_timer.load(SeqCst)
     }
 
     /// Whether the run is to end.
@@ -165,25 +199,36 @@ impl Outside {
 
     /// How many inputs have been brought and not been received yet.
     pub fn waiting(&self) -> usize {
-        self.inbox.lock().len()
+        self.inbox.lock().waiting.len()
     }
 
     /// Brings input for a device. Core 0 receives it at its next safepoint. May be called from any thread.
     pub fn feed(&self, device: DeviceId, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.inbox.lock().push_back((device, bytes));
+            self.inbox.lock().waiting.push_back((device, bytes));
             self.call(CoreId(0));
         }
     }
 
     /// The next input, if it is `core` that receives it.
     pub(crate) fn take_input(&self, core: CoreId) -> Option<(DeviceId, Vec<u8>)> {
-        (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
+        if core != CoreId(0) {
+            return None;
+        }
+        let mut inbox = self.inbox.lock();
+        if inbox.alarm() != u64::MAX {
+            let now = self.clock.now();
+            if let Some((&device, ticks)) = inbox.alarms.iter_mut().find(|(_, ticks)| **ticks <= now) {
+                *ticks = u64::MAX;
+                return Some((device, now.to_le_bytes().to_vec()));
+            }
+        }
+        inbox.waiting.pop_front()
     }
 
     /// Puts an input back that could not be received yet: it is the next one again.
     pub(crate) fn return_input(&self, device: DeviceId, bytes: Vec<u8>) {
-        self.inbox.lock().push_front((device, bytes));
+        self.inbox.lock().waiting.push_front((device, bytes));
     }
 
     /// Asks a core to look at what is live, and wakes it up where it sleeps.
@@ -192,49 +237,67 @@ impl Outside {
         self.scheduler.wake(core, &self.clock);
     }
 
-    pub(crate) fn set_line(&self, core: CoreId, line: u32, level: bool) {
-        let lines = &self.lines[core.index()];
-        let before = if level { lines.fetch_or(line, SeqCst) } else { lines.fetch_and(!line, SeqCst) };
-        if (before & line != 0) != level {
+    /// A step, with which its core has completed `by`, sets a line of a core.
+    pub(crate) fn set_line(&self, core: CoreId, line: u32, level: bool, by: (CoreId, Position)) {
+        if self.lines[core.index()].set(line, level, by) {
             self.call(core);
         }
     }
 
-    pub(crate) fn set_deadline(&self, core: CoreId, ticks: u64) {
-        self.deadlines[core.index()].machine.store(ticks, SeqCst);
-        self.call(core);
+    /// The same for its machine timer, which is due at these ticks. In a replay, its interrupt comes when it came.
+    pub(crate) fn set_deadline(&self, core: CoreId, ticks: u64, by: (CoreId, Position), is_live: bool) {
+        self.lines[core.index()].set_machine_timer(ticks, by);
+        if is_live {
+            self.call(core);
+        }
+    }
+
+    /// The guest sets the clock. What was before says nothing of it any more.
+    pub(crate) fn set_clock(&self, ticks: u64) {
+        self.clock.set(ticks);
+        self.last_timer.store(0, SeqCst);
     }
 
     /// Only the core itself does this, which looks at its lines before its next step.
     pub(crate) fn set_supervisor_deadline(&self, core: CoreId, ticks: u64) {
-        self.deadlines[core.index()].supervisor.store(ticks, SeqCst);
+        self.lines[core.index()].set_supervisor_timer(ticks);
     }
 
     /// The interrupt lines of a core right now.
     pub(crate) fn lines(&self, core: CoreId) -> u32 {
-        let deadlines = self.deadlines[core.index()].all();
-        let lines = self.lines[core.index()].load(SeqCst);
-        if deadlines.iter().all(|&(_, ticks)| ticks == u64::MAX) {
-            return lines;
-        }
-        let now = self.clock.now();
-        let due = |&(_, ticks): &(u32, u64)| ticks != u64::MAX && now >= ticks;
-        deadlines.iter().filter(|deadline| due(deadline)).fold(lines, |lines, (line, _)| lines | line)
+        self.lines[core.index()].now(|| self.clock.now())
     }
 
-    /// When a timer will change the lines of a core that sees `seen`; none where there is news for it already.
+    /// A core looks at its lines: what they are, and which steps of other cores it comes after by that.
+    pub(crate) fn look_at_lines(&self, core: CoreId) -> (u32, Vec<(CoreId, Position)>) {
+        self.lines[core.index()].look(|| self.clock.now())
+    }
+
+    /// When a timer will change the lines of a core that sees `seen`, or an alarm bring it an input; none where there is news
+    /// for it already.
     pub(crate) fn sleeps_until(&self, core: CoreId, seen: u32) -> Option<u64> {
-        let input = core == CoreId(0) && !self.inbox.lock().is_empty();
+        let (input, alarm) = match core {
+            CoreId(0) => {
+                let inbox = self.inbox.lock();
+                let alarm = inbox.alarm();
+                (!inbox.waiting.is_empty() || alarm != u64::MAX && alarm <= self.clock.now(), alarm)
+            }
+            CoreId(_) => (false, u64::MAX),
+        };
         let news = self.is_stopped() || input || self.lines(core) != seen;
-        let deadlines = self.deadlines[core.index()].all();
-        let to_come = deadlines.iter().filter(|(line, _)| seen & line == 0).map(|&(_, ticks)| ticks);
-        (!news).then(|| to_come.min().unwrap_or(u64::MAX))
+        let timers = self.lines[core.index()].timers();
+        let to_come = timers.iter().filter(|(line, _)| seen & line == 0).map(|&(_, ticks)| ticks);
+        (!news).then(|| to_come.chain([alarm]).min().unwrap_or(u64::MAX))
     }
 
     pub(crate) fn ask_host(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {
         let mut answer = self.host.answer(device, question);
         answer.truncate(INPUT_BYTES_MAX);
         answer
+    }
+
+    pub(crate) fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
+        self.host.overheard(device, question, answer);
     }
 
     pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {

@@ -33,7 +33,9 @@ impl<B: Boundary> Window<'_, B> {
     /// afterwards come after it (ORD-8). It may be blocked like any other step, and has then not happened.
     pub(crate) fn input(&mut self, core: &mut Core, device: DeviceId, bytes: &[u8]) -> Result<(), Blocked> {
         let bus = self.bus;
-        let mut access = Access { window: self, position: core.position, receives: true, committed: false };
+        let position = core.position;
+        let mut access =
+            Access { window: self, position, receives: true, committed: false, has_announced: false };
         bus.input(device, bytes, &mut access)?;
         if std::mem::take(&mut self.memory_written) {
             core.code_epoch += 1;
@@ -73,9 +75,7 @@ impl<B: Boundary> Port for Window<'_, B> {
     }
 
     fn set_timer(&mut self, _position: u64, ticks: u64) {
-        if B::LIVE {
-            self.outside.set_supervisor_deadline(self.id, ticks);
-        }
+        self.outside.set_supervisor_deadline(self.id, ticks);
     }
 
     fn conditional(&mut self, position: u64, intact: bool) -> bool {
@@ -102,11 +102,20 @@ struct Access<'w, 'a, B: Boundary> {
     receives: bool,
     /// Something has happened that cannot be taken back.
     committed: bool,
+    /// A line has been changed, and another core may have seen it.
+    has_announced: bool,
 }
 
 impl<'w, 'a, B: Boundary> Access<'w, 'a, B> {
     fn to_device(window: &'w mut Window<'a, B>, position: u64) -> Self {
-        Self { window, position, receives: false, committed: false }
+        Self { window, position, receives: false, committed: false, has_announced: false }
+    }
+
+    /// The step changes something of a core's lines: from now on that core may come after it.
+    fn announces(&mut self) -> (CoreId, Position) {
+        self.committed = true;
+        self.has_announced = true;
+        (self.window.id, Position(self.position + 1))
     }
 
     /// Gets the grants for all of a range of RAM, or none that matters.
@@ -138,6 +147,10 @@ impl<'w, 'a, B: Boundary> Access<'w, 'a, B> {
 
 impl<B: Boundary> BusContext for Access<'_, '_, B> {
     fn here(&self) -> (CoreId, Position) {
+        assert!(
+            !self.has_announced,
+            "ORD-8: what a step comes after is known before a core can come after it"
+        );
         (self.window.id, Position(self.position))
     }
 
@@ -153,19 +166,29 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     }
 
     fn set_clock(&mut self, ticks: u64) {
-        self.window.outside.clock.set(ticks);
+        self.window.outside.set_clock(ticks);
     }
 
     fn set_line(&mut self, core: CoreId, line: u32, level: bool) {
+        let by = self.announces();
         if B::LIVE {
-            self.window.outside.set_line(core, line, level);
+            self.window.outside.set_line(core, line, level, by);
         }
     }
 
     fn set_deadline(&mut self, core: CoreId, ticks: u64) {
+        let by = self.announces();
+        self.window.outside.set_deadline(core, ticks, by, B::LIVE);
+    }
+
+    fn set_alarm(&mut self, device: DeviceId, ticks: u64) {
         if B::LIVE {
-            self.window.outside.set_deadline(core, ticks);
+            self.window.outside.set_alarm(device, ticks);
         }
+    }
+
+    fn is_memory_shared(&self) -> bool {
+        B::HOST_ATOMICS
     }
 
     fn output(&mut self, bytes: &[u8]) {
@@ -174,11 +197,14 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
     }
 
     fn stop(&mut self, stop: Stop) {
+        let outcome = match stop {
+            Stop::Exit(status) => Outcome::Exit(status),
+            Stop::Reset => Outcome::Reset,
+        };
         if B::LIVE {
-            self.window.outside.stop(match stop {
-                Stop::Exit(status) => Outcome::Exit(status),
-                Stop::Reset => Outcome::Reset,
-            });
+            self.window.outside.stop(outcome);
+        } else {
+            self.window.outside.note_guest_end();
         }
     }
 
@@ -216,7 +242,11 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
         self.committed = true;
         let outside = self.window.outside;
         let mut live = || outside.ask_host(device, question);
-        self.window.boundary.answer(self.window.lane, self.position, device, &mut live)
+        let answer = self.window.boundary.answer(self.window.lane, self.position, device, &mut live);
+        if !B::LIVE {
+            outside.overheard(device, question, &answer);
+        }
+        answer
     }
 
     fn tell_host(&mut self, device: DeviceId, message: &[u8]) {

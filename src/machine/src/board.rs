@@ -139,6 +139,20 @@ impl Board {
         (software | self.plic.look(|plic| plic.live(core.index())), deadline)
     }
 
+    /// What the drive in a slot holds that its image does not: where, in bytes from its start, and what. To be asked for when
+    /// no core runs.
+    pub fn drive_changes(&self, slot: u8, each: &mut dyn FnMut(u64, &[u8])) {
+        if let Some(slot) = self.virtio.get(usize::from(slot)) {
+            slot.look(|device| device.changes(each));
+        }
+    }
+
+    /// The devices that are to receive an input at some time, and when, in ticks. To be asked for when no core runs.
+    pub fn alarms(&self) -> Vec<(DeviceId, u64)> {
+        let alarm = self.rtc.look(|rtc| rtc.alarm_ticks());
+        alarm.into_iter().map(|ticks| (Device::Rtc.id(), ticks)).collect()
+    }
+
     /// Does something to the device at an address, in the context's name.
     fn access<R>(
         &self,
@@ -271,7 +285,8 @@ impl Bus for Board {
                     device.input(bytes, outside).map_err(|devices::Blocked| devices::Refusal::Blocked)
                 })
             }
-            Some(Device::Finisher | Device::Clint | Device::Plic | Device::Rtc) | None => {
+            Some(Device::Rtc) => self.rtc.access(self, context, receive(bytes)),
+            Some(Device::Finisher | Device::Clint | Device::Plic) | None => {
                 self.control(device, bytes, context)
             }
         };
@@ -310,6 +325,14 @@ impl devices::Outside for Outside<'_> {
 
     fn set_deadline(&mut self, core: usize, ticks: u64) {
         self.context.set_deadline(core_id(core), ticks);
+    }
+
+    fn set_alarm(&mut self, ticks: u64) {
+        self.context.set_alarm(self.device, ticks);
+    }
+
+    fn is_memory_shared(&self) -> bool {
+        self.context.is_memory_shared()
     }
 
     fn set_line(&mut self, core: usize, line: u32, level: bool) {

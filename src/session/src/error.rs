@@ -3,7 +3,7 @@
 use crate::Moment;
 use cantus_analyses::replays::Trouble;
 use cantus_machine::{ConfigError, GranularityError, ImageError, MachineError, TooManyPeripherals};
-use cantus_traces::TraceError;
+use cantus_traces::{ContentDigest, TraceError};
 use std::io;
 use std::path::PathBuf;
 
@@ -70,12 +70,34 @@ pub enum Error {
         came: String,
     },
     /// The trace does not hold the guest's image, and it was not given.
-    #[error("{path}: the image '{image}' was left out of the trace; give the same file again to replay it", path = path.display())]
+    #[error(
+        "{path}: the image '{image}' was left out of the trace{place}; give the same file again to replay it",
+        path = path.display(),
+        place = place.as_ref().map(|place| format!(", and {} cannot be read", place.display())).unwrap_or_default()
+    )]
     ImageMissing {
         /// The trace.
         path: PathBuf,
         /// The image's name.
         image: String,
+        /// Where it was.
+        place: Option<PathBuf>,
+    },
+    /// The trace does not hold an image, and the file that was to be it is another one.
+    #[error(
+        "{path}: the image {file} was left out of the trace and has changed: expected digest {expected}, came {came}",
+        path = path.display(),
+        file = file.display()
+    )]
+    ImageDiffers {
+        /// The trace.
+        path: PathBuf,
+        /// The file.
+        file: PathBuf,
+        /// The digest of the image.
+        expected: ContentDigest,
+        /// The digest of the file.
+        came: ContentDigest,
     },
     /// The trace does not hold this moment.
     #[error("{path}: there is no moment '{moment}': {why}", path = path.display())]

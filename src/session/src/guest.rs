@@ -3,7 +3,7 @@
 use crate::{Error, Options};
 use cantus_machine::{Boot, GuestImage, KernelBoot};
 use cantus_traces::{ContentDigest, Image, ImageRole, Setting, Trace};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -14,6 +14,8 @@ pub struct GuestFile {
     pub name: String,
     /// The file's bytes.
     pub bytes: Arc<[u8]>,
+    /// Where it is, if it is a file of the host.
+    pub path: Option<PathBuf>,
 }
 
 impl GuestFile {
@@ -25,12 +27,12 @@ impl GuestFile {
         let path = path.as_ref();
         let name =
             path.file_name().map_or_else(|| "guest".into(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, bytes: fs::read(path)?.into() })
+        Ok(Self { name, bytes: fs::read(path)?.into(), path: path.canonicalize().ok() })
     }
 
     /// A file that is in memory already.
     pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self { name: name.into(), bytes: bytes.into() }
+        Self { name: name.into(), bytes: bytes.into(), path: None }
     }
 }
 
@@ -41,6 +43,8 @@ pub struct Guest {
     pub name: String,
     /// The program: an ELF file or a raw image. Or the kernel.
     pub bytes: Arc<[u8]>,
+    /// Where that is, if it is a file of the host.
+    pub path: Option<PathBuf>,
     /// With what a kernel is started; none if the guest is a program that runs in machine mode.
     pub kernel: Option<KernelStart>,
 }
@@ -76,13 +80,14 @@ impl Guest {
 
     /// A program, or a kernel with what it is started with.
     pub fn of_file(file: GuestFile, kernel: Option<KernelStart>) -> Self {
-        Self { name: file.name, bytes: file.bytes, kernel }
+        Self { name: file.name, bytes: file.bytes, path: file.path, kernel }
     }
 
     /// All its files, with what each is for.
     pub(crate) fn files(&self) -> Vec<(ImageRole, GuestFile)> {
         let role = if self.kernel.is_some() { ImageRole::Kernel } else { ImageRole::Program };
-        let first = (role, GuestFile { name: self.name.clone(), bytes: self.bytes.clone() });
+        let first =
+            (role, GuestFile { name: self.name.clone(), bytes: self.bytes.clone(), path: self.path.clone() });
         let start = self.kernel.iter();
         let initrd = start.clone().filter_map(|start| Some((ImageRole::Initrd, start.initrd.clone()?)));
         let firmware = start.filter_map(|start| Some((ImageRole::Firmware, start.firmware.clone()?)));
@@ -110,7 +115,9 @@ impl Guest {
         if let Some(program) = of_role(ImageRole::Program)? {
             return Ok(Self::of_file(program, None));
         }
-        let kernel = of_role(ImageRole::Kernel)?.ok_or_else(|| missing(path, "program"))?;
+        let no_program =
+            || Error::ImageMissing { path: path.to_owned(), image: "program".into(), place: None };
+        let kernel = of_role(ImageRole::Kernel)?.ok_or_else(no_program)?;
         let start = KernelStart {
             initrd: of_role(ImageRole::Initrd)?,
             command_line: setting(trace, COMMAND_LINE).unwrap_or_default().to_owned(),
@@ -144,11 +151,24 @@ impl Guest {
     }
 }
 
-fn missing(path: &Path, image: &str) -> Error {
-    Error::ImageMissing { path: path.to_owned(), image: image.to_owned() }
+/// The setting of a trace's machine that says where an image is which the trace does not hold: its number and the path.
+const PLACE: &str = "image-place";
+
+/// Where the images are that a trace does not hold, for its settings.
+pub(crate) fn places<'a>(files: impl Iterator<Item = (bool, &'a GuestFile)>) -> Vec<Setting> {
+    let place = |(at, (is_stored, file)): (usize, (bool, &GuestFile))| {
+        let path = file.path.as_ref().filter(|_| !is_stored)?.to_str()?;
+        Some(Setting { name: PLACE.into(), value: format!("{at} {path}") })
+    };
+    files.enumerate().filter_map(place).collect()
 }
 
-/// The image with this number of a trace. What the trace does not hold is looked for in `given`.
+/// Whether a setting says where an image is.
+pub(crate) fn is_place(setting: &Setting) -> bool {
+    setting.name == PLACE
+}
+
+/// The image with this number of a trace. What the trace does not hold is looked for in `given`, and then where it was.
 pub(crate) fn file_of_trace(
     trace: &Trace,
     path: &Path,
@@ -159,9 +179,28 @@ pub(crate) fn file_of_trace(
     if image.stored {
         return Ok(GuestFile::new(image.name.clone(), trace.image(at)?));
     }
-    let found = given.iter().find(|file| image.is(&file.bytes));
-    let bytes = found.map(|file| file.bytes.clone()).ok_or_else(|| missing(path, &image.name))?;
-    Ok(GuestFile { name: image.name.clone(), bytes })
+    let found = |file: GuestFile| GuestFile { name: image.name.clone(), ..file };
+    if let Some(file) = given.iter().find(|file| image.is(&file.bytes)) {
+        return Ok(found(file.clone()));
+    }
+    let place = trace.header().configuration.settings.iter().filter(|setting| is_place(setting)).find_map(
+        |setting| {
+            let (number, place) = setting.value.split_once(' ')?;
+            (number.parse() == Ok(at)).then(|| PathBuf::from(place))
+        },
+    );
+    let named = || given.iter().find(|file| file.name == image.name).cloned();
+    let there = || place.as_ref().and_then(|place| GuestFile::open(place).ok());
+    match named().or_else(there) {
+        Some(file) if image.is(&file.bytes) => Ok(found(file)),
+        Some(file) => Err(Error::ImageDiffers {
+            path: path.to_owned(),
+            file: file.path.unwrap_or_else(|| file.name.into()),
+            expected: image.digest,
+            came: ContentDigest::of(&file.bytes),
+        }),
+        None => Err(Error::ImageMissing { path: path.to_owned(), image: image.name.clone(), place }),
+    }
 }
 
 /// A setting of a trace's machine.

@@ -17,6 +17,7 @@ use folder::Folder;
 use network::{Cable, Carrier};
 use parking_lot::Mutex;
 use random::Random;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is behind the device of one slot.
@@ -44,7 +45,19 @@ impl Host {
     /// # Errors
     /// Where something of the host is not there.
     pub(crate) fn new(options: &Options) -> Result<Arc<Self>, Error> {
-        let slots = options.peripherals.slots.iter().map(|slot| Behind::new(slot, options));
+        Self::with_folders(options, BTreeMap::new())
+    }
+
+    /// The same, with folders in some slots in which the guest has files open already.
+    pub(crate) fn with_folders(
+        options: &Options,
+        mut folders: BTreeMap<u8, Folder>,
+    ) -> Result<Arc<Self>, Error> {
+        let slots =
+            (0_u8..).zip(&options.peripherals.slots).map(|(number, slot)| match folders.remove(&number) {
+                Some(folder) => Ok(Behind::Folder(folder)),
+                None => Behind::new(slot, options),
+            });
         let time = match options.clock {
             ClockPolicy::Host => unix_time(),
             ClockPolicy::Virtual => VIRTUAL_TIME,
@@ -98,6 +111,8 @@ impl Behind {
                 None => Behind::Nothing,
             },
             Peripheral::Entropy => Behind::Random(Mutex::new(Random::new(options)?)),
+            // One of a trace's machine has no folder.
+            Peripheral::Share { folder, .. } if folder.as_os_str().is_empty() => Behind::Nothing,
             Peripheral::Share { folder, .. } => Behind::Folder(Folder::open(folder)?),
             Peripheral::Network { wire, .. } => Cable::new(wire)?.map_or(Behind::Nothing, Behind::Wire),
             Peripheral::Console { .. } => Behind::Nothing,

@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+mod attach;
 mod diff;
 mod dump;
 mod error;
@@ -62,6 +63,7 @@ mod stretch;
 mod verify;
 mod watch;
 
+pub use attach::Attachment;
 pub use cantus_analyses::diff::Difference;
 pub use cantus_analyses::dump::Selection;
 pub use cantus_engine::{ClockPolicy, Outcome, Policy};
@@ -74,7 +76,7 @@ pub use executed::Executed;
 pub use executor::Executor;
 pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
-pub use options::{Captured, Input, Interrupt, Keyboard, Options, Output, Typed, Typist};
+pub use options::{Captured, Input, Interrupt, Keep, Keyboard, Options, Output, Typed, Typist};
 pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};

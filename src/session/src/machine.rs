@@ -1,6 +1,6 @@
 //! A machine with a guest in it, ready to be run under any boundary.
 
-use crate::{Error, Guest, Options};
+use crate::{Error, Guest, Keep, Options};
 use cantus_engine::{Bus, Configuration};
 use cantus_interp::Core;
 use cantus_machine::{Granularity, Machine, MachineConfig};
@@ -77,9 +77,9 @@ impl Options {
     /// Every how many steps of all cores together the trace gets a checkpoint; 0: never.
     pub(crate) fn checkpoint_interval(&self) -> u64 {
         match (self.keep_last, self.checkpoint_interval) {
-            (None, interval) => interval,
-            (Some(keep), 0) => (keep / 4).max(1),
-            (Some(keep), interval) => interval.min(keep / 4).max(1),
+            (None | Some(Keep::Time(_)), interval) => interval,
+            (Some(Keep::Steps(keep)), 0) => (keep / 4).max(1),
+            (Some(Keep::Steps(keep)), interval) => interval.min(keep / 4).max(1),
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Moment {
     Percent(u8),
     /// All cores stand at the cut with this number.
     Cut(u32),
+    /// This core stands where the event with this number, of those that the trace has of it, comes next.
+    Event(CoreId, u64),
 }
 
 impl fmt::Display for Moment {
@@ -29,6 +31,7 @@ impl fmt::Display for Moment {
             Self::Steps(steps) => write!(f, "{steps}"),
             Self::Percent(percent) => write!(f, "{percent}%"),
             Self::Cut(cut) => write!(f, "cut {cut}"),
+            Self::Event(core, number) => write!(f, "event:{}:{number}", core.0),
         }
     }
 }
@@ -66,6 +69,13 @@ pub(crate) fn locate(trace: &Trace, moment: Moment) -> Result<Vec<u64>, Error> {
             });
             return found.map(stands).ok_or_else(|| none(why));
         }
+        Moment::Event(core, _) if core.index() >= ends.len() => {
+            return Err(none(format!("the machine has {} cores, numbered from 0", ends.len())));
+        }
+        Moment::Event(core, number) => match trace.event(core, number)? {
+            Some((position, _)) => Target::Position(core, position.0),
+            None => return Err(none(format!("the trace has not so many events of {core}"))),
+        },
         Moment::Position(core, position) => match ends.get(core.index()) {
             None => return Err(none(format!("the machine has {} cores, numbered from 0", ends.len()))),
             Some(&end) if position.0 > end => return Err(none(format!("{core} ends at position {end}"))),

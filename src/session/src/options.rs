@@ -1,10 +1,11 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::{Executor, Peripherals, StopOn};
+use crate::{Attachment, Executor, Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 /// How to run a guest. What is not set is as [`Options::default`] says.
 #[derive(Clone)]
@@ -15,6 +16,8 @@ pub struct Options {
     pub ram_bytes: u64,
     /// Devices that not every guest has. None by default.
     pub peripherals: Peripherals,
+    /// What of the host the devices get in a recording that goes on from another one. Nothing by default.
+    pub attachments: Vec<Attachment>,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
     /// What executes the guest's instructions. The interpreter by default.
@@ -38,11 +41,14 @@ pub struct Options {
     /// Every how many steps of all cores together the trace gets a checkpoint, which a replay can begin at. One
     /// billion by default; 0 means never.
     pub checkpoint_interval: u64,
-    /// A trace holds so many of the last steps of all cores together, and at most about twice as many: it then begins at a
+    /// A trace holds at least so much of the end of the run, and at most about twice as much: it then begins at a
     /// checkpoint. Checkpoints come at least four times as often. It holds all by default.
-    pub keep_last: Option<u64>,
+    pub keep_last: Option<Keep>,
     /// Whether the trace holds the guest's bytes. It does by default.
     pub embed_images: bool,
+    /// The trace leaves out what it would hold of the guest's files and drives, but for those that are written through to, of
+    /// at least so many bytes. It says where they are, and a replay checks their digests. Nothing is left out by default.
+    pub external_bytes_min: Option<usize>,
     /// Bytes of a word of the signature, if one is wanted.
     pub signature_granularity: Option<usize>,
     /// Where the guest's console output goes. Nowhere by default.
@@ -65,6 +71,7 @@ impl Default for Options {
             cores: 1,
             ram_bytes: 128 << 20,
             peripherals: Peripherals::default(),
+            attachments: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             executor: Executor::default(),
             clock: ClockPolicy::Virtual,
@@ -77,6 +84,7 @@ impl Default for Options {
             checkpoint_interval: 1_000_000_000,
             keep_last: None,
             embed_images: true,
+            external_bytes_min: None,
             signature_granularity: None,
             output: Output::Nowhere,
             input: Input::Nothing,
@@ -86,6 +94,16 @@ impl Default for Options {
             command_line: Vec::new(),
         }
     }
+}
+
+/// How much of the end of a run a trace holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// So many steps of all cores together.
+    Steps(u64),
+    /// What ran in so much of the host's time. When cores stop for a checkpoint depends on that time then, so that a run does
+    /// not follow from its options.
+    Time(Duration),
 }
 
 /// Where console output goes.

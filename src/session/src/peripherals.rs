@@ -59,8 +59,8 @@ pub enum Wire {
     Hub(PathBuf),
     /// A tap device of the host.
     Tap(String),
-    /// A network of the guest's own: 10.0.2.15 by DHCP, from which it gets out by TCP and asks the host's resolver. The
-    /// host gets in where it forwards.
+    /// A network of the guest's own: 10.0.2.15 by DHCP, from which it gets out by TCP and UDP and asks the host's resolver.
+    /// The host gets in where it forwards.
     User(Vec<Forward>),
 }
 
@@ -157,10 +157,10 @@ pub struct Peripherals {
 }
 
 impl Peripherals {
-    /// The images of the drives, in the order of the slots.
-    pub(crate) fn images(&self) -> impl Iterator<Item = &GuestFile> {
+    /// The drives, in the order of the slots.
+    pub(crate) fn drives(&self) -> impl Iterator<Item = &Drive> {
         self.slots.iter().filter_map(|slot| match slot {
-            Peripheral::Drive(drive) => Some(&drive.image),
+            Peripheral::Drive(drive) => Some(drive),
             Peripheral::Console { .. }
             | Peripheral::Network { .. }
             | Peripheral::Entropy

@@ -1,11 +1,12 @@
 //! Records a guest: runs it, and writes down what the run depended on.
 
+use crate::guest::places;
 use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::stop_on::{Watch, console};
-use crate::{Error, Guest, GuestFile, Options};
-use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND};
+use crate::{Error, Guest, GuestFile, Keep, Options};
+use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND, stopwatch};
 use cantus_interp::Core;
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
@@ -43,7 +44,7 @@ pub fn record(
     force: bool,
 ) -> Result<Recorded, Error> {
     let setup = Setup::new(guest, options)?;
-    let begun = Begun { cores: setup.cores(), clock: None };
+    let begun = Begun { cores: setup.cores(), clock: None, host: Host::new(options)? };
     record_machine(guest, options, setup, begun, header(guest, options), path.as_ref(), force)
 }
 
@@ -52,6 +53,7 @@ pub(crate) struct Begun {
     pub(crate) cores: Vec<Core>,
     /// Where its clock stands, in ticks, if it does not begin with the cores' reset.
     pub(crate) clock: Option<u64>,
+    pub(crate) host: Arc<Host>,
 }
 
 /// Records a machine from where it stands.
@@ -64,10 +66,9 @@ pub(crate) fn record_machine(
     path: &Path,
     force: bool,
 ) -> Result<Recorded, Error> {
-    let host = Host::new(options)?;
     let files = files(guest, options);
-    let stored = files.iter().filter(|_| options.embed_images).map(|(_, file)| &*file.bytes);
-    let stored: Vec<&[u8]> = stored.collect();
+    let stored: Vec<&[u8]> =
+        files.iter().filter(|file| file.is_stored).map(|Held { file, .. }| &*file.bytes).collect();
     let (writer, streams) =
         TraceWriter::create(path, &header, &stored, WriterOptions { force, ..WriterOptions::default() })?;
     let writer = Arc::new(writer);
@@ -77,13 +78,16 @@ pub(crate) fn record_machine(
         digest_interval: options.digest_interval,
         cut_interval: options.cut_interval,
         checkpoint_interval: options.checkpoint_interval(),
-        keep_last: options.keep_last,
+        keep_last: options.keep_last.map(|keep| match keep {
+            Keep::Steps(steps) => cantus_recorder::Keep::Steps(steps),
+            Keep::Time(keep) => cantus_recorder::Keep::Time { keep, now: stopwatch().into() },
+        }),
         writer: writer.clone(),
         memory: setup.memory_digest(),
         devices: setup.device_state(),
     };
     let (recorder, mut lanes) = Recorder::new(plan, streams);
-    let Begun { mut cores, clock } = begun;
+    let Begun { mut cores, clock, host } = begun;
     if clock.is_some() {
         let mut machine: Vec<_> = cores.iter_mut().zip(&mut lanes).collect();
         recorder.begin_here(&mut machine);
@@ -104,6 +108,9 @@ pub(crate) fn record_machine(
     if let Some(ticks) = clock {
         let outside = engine.outside();
         outside.begin_clock(ticks);
+        for (device, ticks) in setup.machine.board().alarms() {
+            outside.set_alarm(device, ticks);
+        }
         for core in (0..options.cores).map(|core| CoreId(core as u8)) {
             let (lines, deadline) = setup.machine.board().live(core);
             outside.begin_lines(core, lines, deadline);
@@ -143,14 +150,35 @@ fn footer(
     Footer { reason, exit_status, cores, memory: (setup.memory_digest())() }
 }
 
-/// All files that the run begins with, with what each is for.
-fn files(guest: &Guest, options: &Options) -> Vec<(ImageRole, GuestFile)> {
-    let drives = options.peripherals.images().map(|image| (ImageRole::Drive, image.clone()));
-    guest.files().into_iter().chain(drives).collect()
+/// A file that the run begins with.
+struct Held {
+    role: ImageRole,
+    file: GuestFile,
+    /// Whether the trace holds its bytes.
+    is_stored: bool,
+}
+
+/// All files that the run begins with.
+fn files(guest: &Guest, options: &Options) -> Vec<Held> {
+    let drives = options.peripherals.drives().map(|drive| {
+        let changes = drive.write_through.is_some();
+        (ImageRole::Drive, drive.image.clone(), changes)
+    });
+    let files = guest.files().into_iter().map(|(role, file)| (role, file, false));
+    let held = files.chain(drives).map(|(role, file, changes)| {
+        let is_large = options.external_bytes_min.is_some_and(|min| file.bytes.len() >= min);
+        let is_external = is_large && !changes && file.path.is_some();
+        Held { role, file, is_stored: options.embed_images && !is_external }
+    });
+    held.collect()
 }
 
 pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
-    let image = if options.embed_images { Image::stored } else { Image::left_out };
+    let files = files(guest, options);
+    let places = match options.external_bytes_min {
+        Some(_) => places(files.iter().map(|held| (held.is_stored, &held.file))),
+        None => Vec::new(),
+    };
     Header {
         recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),
         configuration: Configuration {
@@ -164,11 +192,19 @@ pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
             },
             timebase_hz: TICKS_PER_SECOND,
             digest_interval: options.digest_interval,
-            settings: guest.settings(options).into_iter().chain(options.peripherals.settings()).collect(),
+            settings: guest
+                .settings(options)
+                .into_iter()
+                .chain(options.peripherals.settings())
+                .chain(places)
+                .collect(),
         },
-        images: files(guest, options)
+        images: files
             .iter()
-            .map(|(role, file)| image(&file.name, *role, &file.bytes))
+            .map(|Held { role, file, is_stored }| Image {
+                stored: *is_stored,
+                ..Image::stored(&file.name, *role, &file.bytes)
+            })
             .collect(),
         schedule: schedule(options),
         host: if options.describe_host { host_facts() } else { HostFacts::default() },

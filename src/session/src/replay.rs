@@ -4,7 +4,7 @@ use crate::executor::Chosen;
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
 use crate::{Error, Executor, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
-use cantus_engine::{Ended, Engine, NoHost, Outcome, Policy};
+use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
 use cantus_interp::Core;
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
@@ -84,6 +84,18 @@ pub(crate) struct Opened {
     pub(crate) machine: Options,
 }
 
+/// What is left of a replay, beside what came of it.
+pub(crate) struct Left {
+    /// The machine as it was left.
+    pub(crate) setup: Setup,
+    /// Its cores, by number.
+    pub(crate) cores: Vec<Core>,
+    /// Whether the guest has ended its run.
+    pub(crate) guest_ended: bool,
+    /// When the last timer was due whose interrupt came, in ticks.
+    pub(crate) last_timer: u64,
+}
+
 /// A replay that has ended.
 pub(crate) struct Done {
     setup: Setup,
@@ -123,6 +135,17 @@ impl Opened {
         span: Span,
         wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
+        self.start_before(Box::new(NoHost), options, span, wrap)
+    }
+
+    /// The same before a host that overhears what the devices ask.
+    pub(crate) fn start_before<E: cantus_interp::Executor>(
+        &self,
+        host: Box<dyn Host>,
+        options: &ReplayOptions,
+        span: Span,
+        wrap: impl Fn(usize, Chosen) -> E,
+    ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
         let begun = self.begin(&setup, &span)?;
         let recorded =
@@ -143,8 +166,12 @@ impl Opened {
             setup.bus(),
             setup.safepoints.clone(),
             options.output.console(),
-            Box::new(NoHost),
+            host,
         );
+        for core in self.trace.cores() {
+            let (lines, deadline) = setup.machine.board().live(core);
+            engine.outside().begin_lines(core, lines, deadline);
+        }
         options.interrupt.watch(engine.outside());
         Ok(Done { setup, ended: engine.run(), span })
     }
@@ -166,9 +193,9 @@ impl Done {
         self.finish_with_machine(opened).0
     }
 
-    /// What came of it, and the machine as it was left, its cores by number.
-    pub(crate) fn finish_with_machine(self, opened: &Opened) -> (Replayed, Setup, Vec<Core>) {
-        let Ended { outcome, boundary, cores } = self.ended;
+    /// What came of it, and what is left of it.
+    pub(crate) fn finish_with_machine(self, opened: &Opened) -> (Replayed, Left) {
+        let Ended { outcome, guest_ended, last_timer, boundary, cores } = self.ended;
         let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
         let stuck = if let Outcome::Stuck(core) = outcome {
             let at = &cores[core.index()].core;
@@ -205,7 +232,8 @@ impl Done {
         } else {
             Verdict::IdenticalSoFar(opened.trace.completeness().to_string())
         };
-        (Replayed { verdict, footer, steps, agreed, span: self.span }, self.setup, cores)
+        let left = Left { setup: self.setup, cores, guest_ended, last_timer };
+        (Replayed { verdict, footer, steps, agreed, span: self.span }, left)
     }
 }
 

@@ -1,25 +1,28 @@
 //! Records from the middle of a recorded run: replays it up to a moment, and goes on live.
 //!
-//! Not every moment will do. The trace has no order between who raises an interrupt line and who sees it: where the cores
-//! stand together between two cuts, one may have seen what another has not done yet. A replay does not mind, since lines are
-//! among its inputs; a live run could not have come there. At cuts, and at the end, all cores really stood still at once.
+//! At any moment the machine is as it could have been live: whatever a core has done comes after all that it depended on
+//! in other cores, and a core that has seen an interrupt line change comes after the step that changed it (ORD-8). A line
+//! that a core has not seen change yet, it sees before its first step, since lines follow from the state of the devices.
 //!
 //! The new trace begins with a checkpoint of that moment and needs the old one no more. Guest, memory and devices are the
 //! old one's; schedule, clock and input are new. Memory, cores and devices are exactly what they were. The host's side is
-//! not: a core that slept looks once more why, and the clock goes on from what the guest last saw of it.
+//! not: a core that slept looks once more why, a store-conditional whose reservation stands fails once, as it may (which of
+//! them were lost is not in a trace), and the clock goes on from what the guest last saw of it.
 
+use crate::attach::{Overhearing, attach, bring_up_to_date};
+use crate::guest::is_place;
+use crate::host::Host;
 use crate::machine::Setup;
-use crate::moment::{is_within, locate};
+use crate::moment::locate;
 use crate::record::{Begun, header, record_machine};
-use crate::replay::Opened;
+use crate::replay::{Left, Opened};
 use crate::{
-    ClockPolicy, Error, GuestFile, Moment, Options, Peripheral, Recorded, ReplayOptions, Span, Stand, Verdict,
+    ClockPolicy, Drive, Error, GuestFile, Moment, Options, Peripheral, Recorded, ReplayOptions, Span, Stand,
+    Verdict,
 };
 use cantus_engine::{read_core, write_core};
 use cantus_interp::Core;
-use cantus_traces::{
-    ClockPolicy as Recording, Completeness, CoreId, EndReason, Event, MachineDigest, Position, Trace,
-};
+use cantus_traces::{ClockPolicy as Recording, Completeness, CoreId, Event, Position, Trace};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,14 +33,13 @@ const STIP: u32 = 1 << 5;
 /// Steps of a core that take one tick of the virtual clock, where no core sleeps.
 const STEPS_PER_TICK: u64 = 1_000_000_000 / cantus_engine::TICKS_PER_SECOND;
 
-/// Replays the trace at `original` up to its last cut that is not after a moment, or to the run's end, if that is the moment
-/// and the guest has not ended itself there; and records from there on to `path`, where no file may be yet unless
+/// Replays the trace at `original` up to a moment, and records from there on to `path`, where no file may be yet unless
 /// `force` is set. `files` are the files of the guest that the trace does not hold. Of the options, the machine's (cores,
-/// RAM, devices) are the trace's instead; devices have nothing of the host behind them.
+/// RAM, devices) are the trace's instead; of the host, devices have behind them what the options attach.
 ///
 /// # Errors
-/// As [`crate::record`]; where the trace cannot be read or has no such moment; and where its replay is not the recorded
-/// run up to there.
+/// As [`crate::record`]; where the trace cannot be read or has no such moment; where its replay is not the recorded
+/// run up to there; and where the guest has ended its run by then.
 pub fn record_from(
     original: impl AsRef<Path>,
     moment: Moment,
@@ -53,31 +55,50 @@ pub fn record_from(
     {
         return Err(refused("the new trace would replace this one".into()));
     }
-    let opened = Opened::new(original, files)?;
-    if opened.machine.peripherals.slots.iter().any(|slot| matches!(slot, Peripheral::Share { .. })) {
-        return Err(refused("its guest shares a folder with a host, which is not in the trace".into()));
+    let mut opened = Opened::new(original, files)?;
+    attach(&mut opened.machine.peripherals.slots, &options.attachments).map_err(refused)?;
+    let overhearing = Overhearing::new(&opened.machine.peripherals.slots)?;
+    let is_asked = !overhearing.is_empty();
+    if is_asked && opened.origin()?.is_some() {
+        return Err(refused(
+            "which files of its share are open is not known: the trace does not begin with the run".into(),
+        ));
     }
     let (workers, interrupt) = (options.workers, options.interrupt.clone());
     let until = ReplayOptions { workers, interrupt, ..ReplayOptions::default() };
-    let span = opened.span_to_standstill(moment)?;
-    let replay = opened.start(&until, span, |_, executor| executor)?;
-    let (replayed, setup, cores) = replay.finish_with_machine(&opened);
+    let mut span = opened.span_to(moment)?;
+    if is_asked {
+        span.from = None;
+    }
+    let replay = opened.start_before(Box::new(overhearing.clone()), &until, span, |_, executor| executor)?;
+    let (replayed, Left { setup, cores, guest_ended, last_timer }) = replay.finish_with_machine(&opened);
     match replayed.verdict {
         Verdict::Identical => {}
         Verdict::Interrupted => return Err(refused("interrupted before it".into())),
         Verdict::IdenticalSoFar(why) => return Err(refused(why)),
         Verdict::Diverged(divergence) => return Err(refused(divergence.to_string())),
     }
-    let clock = clock(&opened.trace, &setup, &cores, options.clock)?;
+    if guest_ended {
+        return Err(refused("the guest has ended its run by then".into()));
+    }
+    let clock = clock(&opened.trace, &setup, &cores, options.clock)?.max(last_timer);
     let machine = &opened.machine;
+    for (slot, peripheral) in (0_u8..).zip(&machine.peripherals.slots) {
+        if let Peripheral::Drive(Drive { image, write_through: Some(path), .. }) = peripheral {
+            bring_up_to_date(path, &image.bytes, setup.machine.board(), slot).map_err(refused)?;
+        }
+    }
     let options = Options {
         cores: machine.cores,
         ram_bytes: machine.ram_bytes,
         peripherals: machine.peripherals.clone(),
         ..options.clone()
     };
+    let host = Host::with_folders(&options, overhearing.finish().map_err(refused)?)?;
     let mut header = header(&opened.guest, &options);
-    header.configuration.settings = opened.trace.header().configuration.settings.clone();
+    let places: Vec<_> = header.configuration.settings.into_iter().filter(is_place).collect();
+    let old = opened.trace.header().configuration.settings.iter().filter(|setting| !is_place(setting));
+    header.configuration.settings = old.cloned().chain(places).collect();
     let setup = Setup {
         machine: setup.machine,
         safepoints: Arc::new(cantus_transactions::Safepoints::new(options.cores)),
@@ -88,33 +109,28 @@ pub fn record_from(
     let bare = cores.iter().map(|core| {
         let mut state = Vec::new();
         write_core(core, &mut state);
-        read_core(CoreId(core.id), &core.ram, &state).map_err(|error| refused(error.to_string()))
+        let mut bare =
+            read_core(CoreId(core.id), &core.ram, &state).map_err(|error| refused(error.to_string()))?;
+        bare.reservation_lost = bare.hart.reservation.is_some();
+        Ok(bare)
     });
-    let cores = bare.collect::<Result<_, _>>()?;
-    let begun = Begun { cores, clock: Some(clock) };
+    let cores = bare.collect::<Result<_, Error>>()?;
+    let begun = Begun { cores, clock: Some(clock), host };
     record_machine(&opened.guest, &options, setup, begun, header, path, force)
 }
 
 impl Opened {
-    /// The part of the run up to the last moment at or before this one at which all cores stood still.
-    fn span_to_standstill(&self, moment: Moment) -> Result<Span, Error> {
+    /// The part of the run up to this moment.
+    fn span_to(&self, moment: Moment) -> Result<Span, Error> {
         let at = locate(&self.trace, moment)?;
-        let ends: Vec<u64> = self.trace.horizon()?.iter().map(|end| end.0).collect();
         let from = self.nearest(&at)?;
-        let goes_on = self.trace.footer().is_some_and(|footer| footer.reason != EndReason::Exited);
-        if at == ends && goes_on && matches!(self.trace.completeness(), Completeness::Complete) {
+        let ends = self.trace.horizon()?;
+        if at.iter().zip(&ends).all(|(at, end)| *at == end.0)
+            && matches!(self.trace.completeness(), Completeness::Complete)
+        {
             return Ok(Span { from, to: None });
         }
-        let is_before = |cut: &MachineDigest| cut.positions.iter().zip(&at).all(|(cut, at)| cut.0 <= *at);
-        let cuts = self.trace.machine_digests()?;
-        let last = cuts.into_iter().rfind(|cut| is_before(cut) && is_within(&self.trace, cut, &ends));
-        let to = match (last, self.origin()?) {
-            (Some(cut), _) => Stand { cut: Some(cut.cut), positions: cut.positions },
-            (None, Some(origin)) => origin,
-            // Nothing has happened yet.
-            (None, None) => Stand { cut: None, positions: vec![Position(0); at.len()] },
-        };
-        Ok(Span { from, to: Some(to) })
+        Ok(Span { from, to: Some(Stand::at(moment, at)) })
     }
 }
 

@@ -28,6 +28,15 @@ pub struct Stand {
 }
 
 impl Stand {
+    /// Where the cores stand at a moment: at these positions.
+    pub(crate) fn at(moment: Moment, positions: Vec<u64>) -> Self {
+        let cut = match moment {
+            Moment::Cut(cut) => Some(cut),
+            Moment::Position(..) | Moment::Steps(_) | Moment::Percent(_) | Moment::Event(..) => None,
+        };
+        Self { cut, positions: positions.into_iter().map(Position).collect() }
+    }
+
     /// Steps of all cores together.
     pub fn steps(&self) -> u64 {
         total(self.positions.iter().map(|position| position.0))
@@ -55,14 +64,8 @@ impl Opened {
             Some(positions) => self.nearest(&positions)?,
             None => self.origin()?,
         };
-        let stand = |positions: Vec<u64>| Stand {
-            cut: match options.to {
-                Some(Moment::Cut(cut)) => Some(cut),
-                Some(Moment::Position(..) | Moment::Steps(_) | Moment::Percent(_)) | None => None,
-            },
-            positions: positions.into_iter().map(Position).collect(),
-        };
-        Ok(Span { from, to: to.map(stand) })
+        let to = options.to.zip(to).map(|(moment, positions)| Stand::at(moment, positions));
+        Ok(Span { from, to })
     }
 
     /// The checkpoints that a replay can begin at, ascending.

@@ -74,8 +74,10 @@ struct Claim {
 /// Transfers of a page between different cores, less those that went to the line of the transfer before, which make it
 /// worth while to split the page.
 const SPLIT_AT: i16 = 8;
-/// A page whose last transfer is further back than this many steps of the taker starts counting anew.
-const FORGET_AFTER: u64 = 200_000;
+/// A page whose last transfer is further back than this many steps of the taker starts counting anew: an access to a line
+/// of a split page costs several times as much as one by a fast entry, so that only a page that is handed over every few
+/// accesses gains by a split.
+const FORGET_AFTER: u64 = 2_000;
 
 enum Shape {
     Whole(GranuleState),

@@ -87,6 +87,8 @@ pub enum Role {
     Bug,
     /// Correct, and used in tests and benchmarks.
     Workload,
+    /// Correct, and written to be timed; says how long it took by its own clock.
+    Speed,
 }
 
 /// The board that a guest runs on. Both are in the address space of one machine; they differ in how a guest prints and
@@ -189,7 +191,7 @@ impl Guest {
     pub fn programs(&self) -> impl Iterator<Item = Program<'_>> {
         let variants: &[Variant] = match self.role {
             Role::Bug => &[Variant::Broken, Variant::Fixed],
-            Role::Workload => &[Variant::Only],
+            Role::Workload | Role::Speed => &[Variant::Only],
         };
         variants.iter().map(|&variant| Program { guest: self, variant })
     }
@@ -205,7 +207,7 @@ impl Guest {
     pub fn correct(&self) -> Program<'_> {
         let variant = match self.role {
             Role::Bug => Variant::Fixed,
-            Role::Workload => Variant::Only,
+            Role::Workload | Role::Speed => Variant::Only,
         };
         Program { guest: self, variant }
     }
@@ -216,6 +218,7 @@ impl Guest {
         let folder = match self.role {
             Role::Bug => "bugs",
             Role::Workload => "workloads",
+            Role::Speed => "speed",
         };
         let file = self.source.clone().unwrap_or_else(|| format!("{}.c", self.name));
         Path::new(folder).join(file)
@@ -310,10 +313,17 @@ mod tests {
         let elfs: Vec<_> = catalogue.programs().map(|program| program.elf()).collect();
         let sources: Vec<_> =
             catalogue.guests.iter().map(|guest| architecture_folder().join(guest.source())).collect();
-        for (folder, known) in [("elf", &elfs), ("bugs", &sources), ("workloads", &sources)] {
+        for (folder, known) in
+            [("elf", &elfs), ("bugs", &sources), ("workloads", &sources), ("speed", &sources)]
+        {
             for entry in std::fs::read_dir(architecture_folder().join(folder)).unwrap() {
                 let path = entry.unwrap().path();
-                assert!(known.contains(&path), "{} belongs to no entry of guests.toml", path.display());
+                let is_header = path.extension().is_some_and(|extension| extension == "h");
+                assert!(
+                    is_header || known.contains(&path),
+                    "{} belongs to no entry of guests.toml",
+                    path.display()
+                );
             }
         }
     }

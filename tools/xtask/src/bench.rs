@@ -4,7 +4,9 @@
 //! and again, and of the ratios of neighbours the median, the smallest and the largest are shown. A busy host slows all
 //! of them alike; absolute times of different runs are not comparable, and are shown for orientation only.
 
+mod binary;
 mod figures;
+mod jit;
 mod linux;
 mod measure;
 mod report;
@@ -20,8 +22,7 @@ use report::Report;
 use workloads::{CORES, PATTERNS};
 
 /// What the verb does, in one line.
-pub const HELP: &str =
-    "[-n RUNS] [--cores LIST] [--json FILE] [NAME... | linux ...]  what recording costs; how fast a core is";
+pub const HELP: &str = "[-n RUNS] [--cores LIST] [--json FILE] [NAME... | linux ... | jit ...]  what recording costs; how fast a core is";
 
 /// The name of the measurement that is not a sharing pattern.
 const INTERPRETER: &str = "interp";
@@ -36,10 +37,10 @@ struct Plan {
 
 /// Runs the verb, in a release build whatever build this is.
 pub fn run(arguments: &[String]) -> Result<()> {
-    if let Some((first, rest)) = arguments.split_first()
-        && first == "linux"
-    {
-        return linux::run(rest);
+    match arguments.split_first() {
+        Some((first, rest)) if first == "linux" => return linux::run(rest),
+        Some((first, rest)) if first == "jit" => return jit::run(rest),
+        _ => {}
     }
     let plan = Plan::parse(arguments)?;
     if cfg!(debug_assertions) {

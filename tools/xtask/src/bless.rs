@@ -64,22 +64,40 @@ fn replays(golden: &Golden) -> Result<()> {
     Ok(())
 }
 
-/// Lets the tests of the crates that have snapshots write them.
+/// Lets the tests that compare with snapshots write them.
 fn bless_snapshots(tree: &Tree) -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["test", "--quiet", "--no-fail-fast"]).current_dir(crate::tidy::repository_root());
-    let mut any = false;
     for manifest in Manifest::all(tree) {
-        if manifest.section(Section::Dev).any(|dependency| dependency.name == "insta") {
-            cargo.args(["--package", &manifest.package]);
-            any = true;
+        if !manifest.section(Section::Dev).any(|dependency| dependency.name == "insta") {
+            continue;
         }
-    }
-    if any {
-        let status = cargo.env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1").status()?;
+        let targets = snapshot_targets(tree, manifest.path.trim_end_matches("Cargo.toml"));
+        if targets.is_empty() {
+            continue;
+        }
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["test", "--quiet", "--no-fail-fast", "--package", &manifest.package]).args(targets);
+        cargo.env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1");
+        let status = cargo.current_dir(crate::tidy::repository_root()).status()?;
         ensure!(status.success(), "a test fails for another reason than a snapshot");
     }
     Ok(())
+}
+
+/// The targets of the crate in a folder whose tests compare with snapshots, as cargo takes them. Others may take long, and
+/// have nothing to write.
+fn snapshot_targets(tree: &Tree, folder: &str) -> BTreeSet<String> {
+    let sources = tree.texts(&[".rs"]).filter(|(_, text)| text.contains("insta::"));
+    let inside = sources.filter_map(|(path, _)| path.strip_prefix(folder));
+    inside
+        .filter_map(|path| match path.split_once('/')? {
+            ("src", _) => Some("--lib".to_owned()),
+            ("tests", path) => {
+                let target = path.split_once('/').map_or(path, |(target, _)| target);
+                Some(format!("--test={}", target.trim_end_matches(".rs")))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// What this verb writes, by path.
@@ -109,6 +127,23 @@ fn changes(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_tests_that_have_snapshots_write_them() {
+        let tree = Tree::of(&[
+            ("src/cli/src/main.rs", ""),
+            ("src/cli/tests/command/golden.rs", "insta::assert_snapshot!(said)"),
+            ("src/cli/tests/readme.rs", ""),
+            ("src/analyses/src/junit.rs", "insta::assert_snapshot!(text)"),
+            ("tests/tests/library.rs", "insta::assert_snapshot!(events)"),
+            ("tests/tests/linux.rs", "boots"),
+        ]);
+        let targets = |folder| snapshot_targets(&tree, folder).into_iter().collect::<Vec<_>>();
+        assert_eq!(targets("src/cli/"), ["--test=command"]);
+        assert_eq!(targets("src/analyses/"), ["--lib"]);
+        assert_eq!(targets("tests/"), ["--test=library"]);
+        assert!(targets("traces/").is_empty());
+    }
 
     #[test]
     fn what_changed_is_said() {

@@ -59,6 +59,25 @@ fn every_event_is_a_line_of_json() {
 }
 
 #[test]
+fn events_are_numbered_by_core_whatever_is_selected() {
+    let trace = every_kind();
+    let ranges = [(0, None), (20, Some(31)), (600, None)];
+    for (from, to) in ranges {
+        let range = Selection { from: Position(from), to: to.map(Position), ..Selection::default() };
+        for line in lines(&trace, range, None) {
+            let found =
+                trace.event(line.core, line.index.expect("a number")).expect("whole").expect("an event");
+            assert_eq!(Dumped { index: line.index, ..Dumped::new(line.core, found.0, found.1) }, line);
+        }
+    }
+    let numbers: Vec<_> = lines(&trace, Selection::default(), None).iter().map(|line| line.index).collect();
+    assert_eq!(numbers, [0, 0, 1, 2, 3, 4, 1, 5].map(Some));
+    for (core, number) in [(0, 6), (1, 2), (2, 0), (0, u64::MAX)] {
+        assert_eq!(trace.event(CoreId(core), number).expect("whole"), None);
+    }
+}
+
+#[test]
 fn a_range_and_a_core_select() {
     let trace = every_kind();
     let range = Selection { from: Position(20), to: Some(Position(30)), ..Selection::default() };

@@ -19,7 +19,8 @@ use crate::verbs::replay::ReplayArgs;
 
 /// Print the events of a trace
 ///
-/// Events of all cores come in an order in which they may have happened. A position is the number of steps that a core
+/// Events of all cores come in an order in which they may have happened. Behind the core stands the number of the event
+/// among the core's (#7 of core 2 is the moment event:2:7 of a replay), and its position, the number of steps that the core
 /// has completed.
 #[derive(Args, Debug)]
 pub struct Dump {

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use cantus::{Captured, Guest, GuestFile, Moment, Options, Recorded};
+use cantus::{Captured, Guest, GuestFile, Keep, Moment, Options, Recorded};
 use cantus_analyses::diff::grouped;
 use cantus_traces::{Trace, TraceError};
 use clap::Args;
@@ -27,14 +28,17 @@ use crate::verbs::run;
 pub struct Record {
     #[command(flatten)]
     run: RunArgs,
-    /// Go on live from the last cut before a moment of a recorded run, or from its end, if it was stopped. Guest, machine and devices are the trace's; the guest is given only if
+    /// Go on live from a moment of a recorded run. Guest, machine and devices are the trace's; the guest is given only if
     /// the trace does not hold its bytes. The new trace needs the old one no more
+    ///
+    /// Devices are connected to the host if they are named again: --net in the order of the cards, --share by its tag, and
+    /// --drive FILE,write-through in the order of the drives. That file must hold what the drive did at first or does now,
+    /// or not be there yet.
     #[arg(
         long,
         value_name = "TRACE@MOMENT",
         conflicts_with_all = [
-            "smp", "memory", "kernel", "initrd", "append", "firmware", "drive", "net", "share", "virtio_console", "rng",
-            "virtio_legacy"
+            "smp", "memory", "kernel", "initrd", "append", "firmware", "virtio_console", "rng", "virtio_legacy"
         ]
     )]
     from: Option<OfTrace>,
@@ -49,22 +53,41 @@ pub struct Record {
     /// Write a checkpoint, which a replay can begin at, every so many instructions of all cores; 0: none
     #[arg(long, value_name = "N", default_value = "1G", value_parser = args::count)]
     checkpoint_every: u64,
-    /// Keep only the end of the run: so many instructions of all cores at least, about twice as many at most. The trace is
-    /// cut short while it is written; killed at any moment, the recorder leaves one that replays
-    #[arg(long, value_name = "N", value_parser = kept)]
-    keep_last: Option<u64>,
+    /// Keep only the end of the run: what ran in so much of the host's time (60s, 5min, 1h), or so many instructions of all
+    /// cores (20M); at least that, about twice as much at most. The trace is cut short while it is written; killed at any
+    /// moment, the recorder leaves one that replays
+    #[arg(long, value_name = "TIME|N", value_parser = kept)]
+    keep_last: Option<Keep>,
 }
 
 /// How much of a run is kept: enough for some checkpoints.
-fn kept(text: &str) -> Result<u64, String> {
-    match args::count(text)? {
-        0..KEPT_MIN => Err(format!("must be at least {KEPT_MIN}")),
-        steps => Ok(steps),
+fn kept(text: &str) -> Result<Keep, String> {
+    const UNITS: [(&str, Duration); 4] = [
+        ("ms", Duration::from_millis(1)),
+        ("min", Duration::from_secs(60)),
+        ("s", Duration::from_secs(1)),
+        ("h", Duration::from_secs(3600)),
+    ];
+    for (unit, duration) in UNITS {
+        let Some(number) = text.strip_suffix(unit) else { continue };
+        let number = args::count(number).ok().and_then(|number| u32::try_from(number).ok());
+        let kept = number.and_then(|number| duration.checked_mul(number));
+        return match kept.ok_or("expected a time such as 60s, 500ms, 5min or 1h")? {
+            kept if kept < KEPT_TIME_MIN => Err(format!("must be at least {KEPT_TIME_MIN:?}")),
+            kept => Ok(Keep::Time(kept)),
+        };
+    }
+    match args::count(text)
+        .map_err(|_| "expected a time such as 60s, or a number of instructions such as 20M")?
+    {
+        0..KEPT_STEPS_MIN => Err(format!("must be at least {KEPT_STEPS_MIN}")),
+        steps => Ok(Keep::Steps(steps)),
     }
 }
 
 /// Less than this is not worth a checkpoint.
-const KEPT_MIN: u64 = 1_000;
+const KEPT_STEPS_MIN: u64 = 1_000;
+const KEPT_TIME_MIN: Duration = Duration::from_millis(10);
 
 #[derive(Serialize)]
 struct Facts {
@@ -110,19 +133,29 @@ impl Record {
         let trace = Places::from_environment()?.find(trace.as_deref())?;
         let header = Trace::open_unverified(&trace)?;
         let name = header.header().images.first().map_or("guest", |image| &image.name).to_owned();
-        let given = self.run.machine.guest.as_deref();
-        let files = given.map(|path| args::open_file(path, "read the guest")).transpose()?;
-        Ok(Subject::Moment { trace, moment: *moment, name, files: files.into_iter().collect() })
+        let given = self.run.machine.guest.as_deref().into_iter();
+        let drives = self.run.machine.devices.drive_files().filter(|file| file.exists());
+        let is_whole = header.header().images.iter().all(|image| image.stored);
+        let files = given.chain(drives.filter(|_| !is_whole));
+        let files = files.map(|path| args::open_file(path, "read the guest")).collect::<Result<_, _>>()?;
+        Ok(Subject::Moment { trace, moment: *moment, name, files })
     }
 
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let subject = self.subject()?;
         let captured = Captured::default();
         let raw = run::console(&self.run);
+        let mut run = self.run.clone();
+        let mut attachments = Vec::new();
+        if self.from.is_some() {
+            attachments = run.machine.devices.attachments()?;
+            run.machine.devices = run.machine.devices.detached();
+        }
         let options = Options {
+            attachments,
             checkpoint_interval: self.checkpoint_every,
             keep_last: self.keep_last,
-            ..with_trace_args(run::options(&self.run, &captured, raw.as_ref())?, &self.trace)
+            ..with_trace_args(run::options(&run, &captured, raw.as_ref())?, &self.trace)
         };
         let recorded = match &self.output {
             Some(path) => self.record_to(&subject, &options, path, voice),
@@ -176,7 +209,12 @@ impl Record {
 
 /// Options with what the trace is to hold.
 pub fn with_trace_args(options: Options, trace: &TraceArgs) -> Options {
-    Options { digest_interval: trace.digest_interval, embed_images: !trace.without_images, ..options }
+    Options {
+        digest_interval: trace.digest_interval,
+        embed_images: !trace.without_images,
+        external_bytes_min: trace.external_bytes_min(),
+        ..options
+    }
 }
 
 /// Records to a new name in the trace folder.
@@ -226,4 +264,27 @@ fn in_words(recorded: &Recorded) -> String {
         recorded.path.display().style(terminal::strong()),
         terminal::bytes(recorded.totals.file_bytes),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read() {
+        for (text, keep) in [
+            ("60s", Keep::Time(Duration::from_secs(60))),
+            ("500ms", Keep::Time(Duration::from_millis(500))),
+            ("5min", Keep::Time(Duration::from_secs(300))),
+            ("2h", Keep::Time(Duration::from_secs(7200))),
+            ("20M", Keep::Steps(20_000_000)),
+            ("5m", Keep::Steps(5_000_000)),
+            ("1_000", Keep::Steps(1_000)),
+        ] {
+            assert_eq!(kept(text), Ok(keep), "{text}");
+        }
+        for bad in ["", "s", "0s", "9ms", "999", "1.5s", "60 s", "-1s", "99999999999h", "60x"] {
+            assert!(kept(bad).is_err(), "{bad}");
+        }
+    }
 }

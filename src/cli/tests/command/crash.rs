@@ -84,6 +84,50 @@ fn a_full_disk_ends_the_recording_with_an_error_and_a_usable_trace() {
     }
 }
 
+/// The recorder is killed while it puts the end of the trace into another file: the trace is what it was, or that end.
+#[test]
+fn rep_3_a_recorder_that_is_killed_while_it_shortens_its_trace_loses_nothing() {
+    let guest = elf("contended_lock");
+    let mut in_between = 0;
+    for turn in 0..6 {
+        let tool = Tool::new();
+        let (path, part) = (tool.path("killed.cantus"), tool.path("killed.cantus.part"));
+        let trace = path.to_str().unwrap();
+        let keep = ["--keep-last", "30k", "--checkpoint-every", "4k"];
+        let arguments = [&["record", "-q", "-o", trace, &guest], &MUCH[..], &keep[..]].concat();
+        let mut recorder =
+            tool.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let enough = turn * 20_000;
+        while recorder.try_wait().unwrap().is_none() {
+            if fs::metadata(&part).is_ok_and(|facts| facts.len() >= enough) {
+                break;
+            }
+        }
+        recorder.kill().unwrap();
+        recorder.wait().unwrap();
+        in_between += u32::from(part.exists());
+        let verified = tool.run(&["verify", trace]);
+        assert_eq!(verified.status, 0, "killed at {enough} bytes: {}{}", verified.out, verified.err);
+    }
+    assert!(in_between >= 1, "no recorder was killed in between");
+}
+
+#[test]
+fn a_trace_that_cannot_be_shortened_ends_the_recording_with_an_error_and_loses_nothing() {
+    let tool = Tool::new();
+    let path = tool.path("kept.cantus");
+    fs::create_dir(tool.path("kept.cantus.part")).unwrap();
+    let trace = path.to_str().unwrap();
+    let keep = ["--keep-last", "30k", "--checkpoint-every", "4k"];
+    let guest = elf("contended_lock");
+    let recorded = tool.run(&[&["record", "-o", trace, &guest], &MUCH[..], &keep[..]].concat());
+    assert_eq!(recorded.status, 74, "{}{}", recorded.out, recorded.err);
+    assert!(recorded.err.contains("kept.cantus.part"), "{}", recorded.err);
+    let verified = tool.json(&["verify", trace, "--json"]);
+    let steps: u64 = verified["steps"].as_array().unwrap().iter().map(|steps| steps.as_u64().unwrap()).sum();
+    assert!(steps > 30_000 && verified["from"].is_null(), "{verified}");
+}
+
 /// Where the recorder is killed, in cuts that the trace begins at: whenever it has a new beginning, and somewhat later.
 #[test]
 fn rep_3_a_recorder_that_keeps_the_end_leaves_a_usable_trace_when_it_is_killed() {

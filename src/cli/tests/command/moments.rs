@@ -122,3 +122,90 @@ fn moments_that_nothing_can_go_on_from_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_moment_may_be_an_event_as_dump_numbers_them() {
+    let tool = Tool::new();
+    tool.record("bank_transfer-fixed", &FLAGS);
+    let dumped = tool.ok(&["dump", "--json", "--core", "1"]);
+    let events: Vec<serde_json::Value> =
+        dumped.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let event = &events[events.len() / 2];
+    let (number, position) = (event["index"].as_u64().unwrap(), event["position"].as_u64().unwrap());
+    assert_eq!(number, events.len() as u64 / 2, "{event}");
+    let line = tool.ok(&["dump", "--core", "1", &format!("{position}..")]);
+    assert!(
+        line.lines().any(|line| line.starts_with(&format!("core 1   {:>7} ", format!("#{number}")))),
+        "{line}"
+    );
+    let moment = format!("event:1:{number}");
+    let replayed = tool.json(&["replay", "--json", "--to", &moment]);
+    assert_eq!((&replayed["steps"][1], &replayed["verdict"]), (&position.into(), &"identical".into()));
+    tool.ok(&["replay", "--from", &moment]);
+    tool.ok(&["record", "--from", &format!("@{moment}")]);
+    let begun = tool.json(&["verify", "--json"]);
+    assert_eq!(begun["verdict"], "identical", "{begun}");
+    for (moment, says) in
+        [("event:1:99999999", "not so many events"), ("event:2:0", "2 cores"), ("event:1", "event:2:7")]
+    {
+        let refused = tool.run(&["replay", "--to", moment]);
+        assert_eq!(refused.status, 64, "{moment}: {}", refused.err);
+        assert!(refused.err.contains(says), "{moment}: {}", refused.err);
+    }
+}
+
+/// What a recording goes on with that names devices which its machine has, or has not.
+#[test]
+fn devices_that_are_named_again_are_connected_again() {
+    let tool = Tool::new();
+    let image = tool.path("image");
+    std::fs::write(&image, (0..64).flat_map(|sector| [sector; 512]).collect::<Vec<u8>>()).unwrap();
+    let (image, folder) = (image.to_str().unwrap(), tool.folder().to_str().unwrap());
+    let share = format!("here={folder}");
+    let devices = ["--drive", image, "--net", "none", "--share", &share, "--checkpoint-every", "20k"];
+    assert_eq!(tool.record("virtio_block", &devices), 0);
+    let through = tool.path("through");
+    let through_flag = format!("{},write-through", through.to_str().unwrap());
+    let from = ["record", "--from", "virtio_block-1@40%"];
+    tool.ok(&[&from[..], &["--net", "user", "--share", &share, "--drive", &through_flag]].concat());
+    assert_eq!(tool.json(&["verify", "--json"])["verdict"], "identical");
+    let (held, before) = (std::fs::read(&through).unwrap(), std::fs::read(image).unwrap());
+    assert_eq!(held.len(), before.len());
+    assert!(
+        held[512..1024] != before[512..1024] && held[2048..] == before[2048..],
+        "hart 0 writes to sector 1"
+    );
+    // Nothing is behind what is not named.
+    tool.ok(&from);
+    for (flag, value, says) in [
+        ("--drive", through_flag.as_str(), "holds neither"),
+        ("--drive", &format!("{image},readonly"), "not read-only"),
+        ("--drive", &elf("hello"), "digest"),
+        ("--net", "none,mac=52:54:00:00:00:77", "52:54:00:12:34:56"),
+        ("--share", &format!("there={folder}"), "no share 'there', but 'here'"),
+    ] {
+        let refused = tool.run(&[&from[..], &[flag, value]].concat());
+        assert_eq!(refused.status, 65, "{flag} {value}: {}", refused.err);
+        assert!(refused.err.contains(says), "{flag} {value}: {}", refused.err);
+    }
+    for flags in [["--net", "none", "--net", "none"], ["--drive", image, "--drive", image]] {
+        let refused = tool.run(&[&from[..], &flags].concat());
+        assert_eq!(refused.status, 65, "{}", refused.err);
+        assert!(refused.err.contains("one more is given"), "{}", refused.err);
+    }
+}
+
+#[test]
+fn a_flight_recorder_keeps_the_last_stretch_before_a_line() {
+    let tool = Tool::new();
+    let keep = ["--keep-last", "20k", "--stop-on", "(?i)pass"];
+    let flags = [&FLAGS[..], &keep[..]].concat();
+    let status = tool.record("contended_lock", &flags);
+    assert!(status == 123 || status == 0, "{status}");
+    let verified = tool.json(&["verify", "--json"]);
+    assert_eq!(verified["verdict"], "identical", "{verified}");
+    assert!(verified["from"]["steps"].as_u64().is_some_and(|steps| steps > 0), "{verified}");
+    for bad in ["9ms", "60x", "10"] {
+        assert_eq!(tool.run(&["record", &elf("hello"), "--keep-last", bad]).status, 64, "{bad}");
+    }
+}

@@ -124,6 +124,44 @@ fn a_guest_that_was_left_out_must_be_given() {
 }
 
 #[test]
+fn large_images_may_stay_outside_of_the_trace_and_are_checked() {
+    let tool = Tool::new();
+    let (large, small) = (tool.path("large.img"), tool.path("small.img"));
+    fs::write(&large, vec![7; 2 << 20]).unwrap();
+    fs::write(&small, vec![8; 4096]).unwrap();
+    let [large_name, small_name] = [&large, &small].map(|path| path.to_str().unwrap());
+    let flags = ["--external", "--drive", large_name, "--drive", small_name];
+    assert_eq!(tool.record("hello", &flags), 0);
+    let images = tool.json(&["info", "--json"])["header"]["images"].clone();
+    let stored: Vec<_> = images.as_array().unwrap().iter().map(|image| &image["stored"]).collect();
+    assert_eq!(stored, [true, false, true], "{images}");
+    fs::remove_file(&small).unwrap();
+    tool.ok(&["verify"]);
+    tool.ok(&["record", "--from", "@50%", "-o", tool.path("on.cantus").to_str().unwrap()]);
+    fs::remove_file(tool.path("latest-trace")).ok();
+    let moved = tool.path("moved.img");
+    fs::rename(&large, &moved).unwrap();
+    let missing = tool.run(&["verify", "hello-1"]);
+    assert_eq!(missing.status, 66, "{}", missing.err);
+    assert!(missing.err.contains(large_name) && missing.err.contains("--guest"), "{}", missing.err);
+    tool.ok(&["verify", "hello-1", "--guest", moved.to_str().unwrap()]);
+    tool.ok(&["record", "--from", "hello-1@50%", "--drive", moved.to_str().unwrap()]);
+    // Its digest is checked, and both are said.
+    fs::write(&large, vec![9; 2 << 20]).unwrap();
+    let changed = tool.run(&["verify", "hello-1"]);
+    assert_eq!(changed.status, 65, "{}", changed.err);
+    let digests = changed.err.split(|character: char| !character.is_ascii_hexdigit());
+    assert_eq!(digests.filter(|word| word.len() == 64).count(), 2, "{}", changed.err);
+    assert!(changed.err.contains(large_name), "{}", changed.err);
+    // What is written through changes, and is in the trace.
+    fs::write(&large, vec![7; 2 << 20]).unwrap();
+    let through = format!("{large_name},write-through");
+    assert_eq!(tool.record("hello", &["--external", "--drive", &through]), 0);
+    fs::write(&large, vec![1; 2 << 20]).unwrap();
+    tool.ok(&["verify"]);
+}
+
+#[test]
 fn info_shows_the_configuration() {
     let tool = Tool::new();
     tool.record("hello", &["--smp", "3", "-m", "64M", "--seed", "9", "--workers", "1"]);

@@ -302,6 +302,15 @@ impl Kind for Block {
         Ok(())
     }
 
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        let end = self.sectors() * SECTOR_BYTES;
+        for (block, bytes) in &self.overlay {
+            let offset = block * BLOCK_BYTES;
+            let length = BLOCK_BYTES.min(end.saturating_sub(offset)) as usize;
+            each(offset, &bytes.as_deref().unwrap_or(&[0; BLOCK_BYTES as usize])[..length]);
+        }
+    }
+
     fn write_state(&self, into: &mut Vec<u8>) {
         into.extend((self.overlay.len() as u32).to_le_bytes());
         for (block, bytes) in &self.overlay {

@@ -9,7 +9,7 @@
 //! - Only guest RAM is touched, and only what the rings name.
 //!
 //! Taken where the specification leaves a choice: features are accepted without VERSION_1, too, as on QEMU; a driver that
-//! wants no interrupts gets none, EVENT_IDX is not offered; registers other than configuration answer to 32 bits only.
+//! wants no interrupts gets none; registers other than configuration answer to 32 bits only.
 
 pub mod block;
 pub mod console;
@@ -25,6 +25,9 @@ use crate::{Blocked, Device, Outside, Refusal, StateError, StateReader};
 use cantus_isa::Width;
 use queue::{Chain, Fail, Queue};
 use registers::{Layout, Register, feature, interrupt, status};
+
+/// How often a device looks for more in one step: more often than any driver that waits for what it has made available.
+const LOOKS_MAX: u32 = 1 << 16;
 
 /// What a virtio device is, behind the transport.
 pub trait Kind: Send {
@@ -76,6 +79,11 @@ pub trait Kind: Send {
         0
     }
 
+    /// See [`Device::changes`].
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        let _ = each;
+    }
+
     /// See [`Device::write_state`].
     fn write_state(&self, into: &mut Vec<u8>);
 
@@ -108,17 +116,19 @@ impl Queues<'_> {
 
     /// Gets the grants for giving chains back.
     pub fn reserve(&self, queue: usize, outside: &mut dyn Outside) -> Result<(), Fail> {
-        self.queues[queue].reserve(outside)
+        self.queues[queue].reserve(self.accepted(feature::EVENT_IDX), outside)
     }
 
     /// All chains that wait, with the grants for giving them back.
     pub fn chains(&self, queue: usize, outside: &mut dyn Outside) -> Result<Vec<Chain>, Fail> {
-        if self.is_live { self.queues[queue].chains(outside) } else { Ok(Vec::new()) }
+        let events = self.accepted(feature::EVENT_IDX);
+        if self.is_live { self.queues[queue].chains(events, outside) } else { Ok(Vec::new()) }
     }
 
     /// Gives the first chain that waits back, with so many bytes written to it.
     pub fn push(&mut self, queue: usize, chain: &Chain, written: u64, outside: &mut dyn Outside) {
-        self.queues[queue].push(chain, written, outside);
+        let events = self.accepted(feature::EVENT_IDX);
+        self.queues[queue].push(chain, written, events, outside);
     }
 }
 
@@ -168,7 +178,7 @@ impl<K: Kind> Virtio<K> {
 
     fn offered(&self) -> u64 {
         let version = if self.layout == Layout::Modern { feature::VERSION_1 } else { 0 };
-        self.kind.features() | feature::INDIRECT | version
+        self.kind.features() | feature::INDIRECT | feature::EVENT_IDX | version
     }
 
     fn queue(&mut self) -> Option<&mut Queue> {
@@ -207,20 +217,59 @@ impl<K: Kind> Virtio<K> {
         outside: &mut dyn Outside,
         work: impl FnOnce(&mut K, &mut Queues<'_>, &mut dyn Outside) -> Result<(), Fail>,
     ) -> Result<(), Blocked> {
-        let is_live = self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK;
         let before = self.queues.iter().map(Queue::used).collect::<Vec<_>>();
-        let features = self.driver_features & self.offered();
-        let mut queues = Queues { queues: &mut self.queues, is_live, features };
-        match work(&mut self.kind, &mut queues, outside) {
-            Ok(()) => {}
-            Err(Fail::Blocked) => return Err(Blocked),
-            Err(Fail::Broken(_)) => self.need_reset(),
+        self.attempt(outside, work)?;
+        let events = self.driver_features & self.offered() & feature::EVENT_IDX != 0;
+        if events && outside.is_memory_shared() {
+            self.work_on_news(before.clone(), outside)?;
         }
         let pushed = self.queues.iter().zip(before).filter(|(queue, before)| queue.used() != *before);
-        if pushed.fold(false, |wants, (queue, _)| wants | queue.wants_interrupt(outside)) {
+        let wants =
+            |wants, (queue, before): (&Queue, u16)| wants | queue.wants_interrupt(before, events, outside);
+        if pushed.fold(false, wants) {
             self.interrupt_status |= interrupt::USED;
         }
         self.settle(outside);
+        Ok(())
+    }
+
+    /// Does some work, and says only whether it was blocked.
+    fn attempt(
+        &mut self,
+        outside: &mut dyn Outside,
+        work: impl FnOnce(&mut K, &mut Queues<'_>, &mut dyn Outside) -> Result<(), Fail>,
+    ) -> Result<(), Blocked> {
+        let is_live = self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK;
+        let features = self.driver_features & self.offered();
+        let mut queues = Queues { queues: &mut self.queues, is_live, features };
+        match work(&mut self.kind, &mut queues, outside) {
+            Ok(()) => Ok(()),
+            Err(Fail::Blocked) => Err(Blocked),
+            Err(Fail::Broken(_)) => {
+                self.need_reset();
+                Ok(())
+            }
+        }
+    }
+
+    /// A driver on another core does not notify of what it makes available before it can see how far the device has got.
+    /// So the device looks once more after it has said so (section 2.7.10).
+    fn work_on_news(&mut self, mut before: Vec<u16>, outside: &mut dyn Outside) -> Result<(), Blocked> {
+        for _ in 0..LOOKS_MAX {
+            let now = self.queues.iter().map(Queue::used).collect::<Vec<_>>();
+            let pushed = (0..now.len()).filter(|&queue| now[queue] != before[queue]).collect::<Vec<_>>();
+            let mut has_news = false;
+            for queue in pushed {
+                if self.queues[queue].has_news(outside) {
+                    has_news = true;
+                    self.attempt(outside, |kind, queues, outside| kind.notified(queue, queues, outside))?;
+                }
+            }
+            if !has_news {
+                break;
+            }
+            before = now;
+        }
         Ok(())
     }
 
@@ -405,6 +454,10 @@ impl<K: Kind> Device for Virtio<K> {
 
     fn input_room(&self) -> usize {
         self.kind.input_room()
+    }
+
+    fn changes(&self, each: &mut dyn FnMut(u64, &[u8])) {
+        self.kind.changes(each);
     }
 
     fn write_state(&self, into: &mut Vec<u8>) {

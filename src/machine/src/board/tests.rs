@@ -451,6 +451,10 @@ impl BusContext for Recorder<'_> {
     fn set_clock(&mut self, _: u64) {}
     fn set_line(&mut self, _: CoreId, _: u32, _: bool) {}
     fn set_deadline(&mut self, _: CoreId, _: u64) {}
+    fn set_alarm(&mut self, _: DeviceId, _: u64) {}
+    fn is_memory_shared(&self) -> bool {
+        self.inner.is_memory_shared()
+    }
     fn output(&mut self, _: &[u8]) {
         self.console.lock().unwrap().push((self.inner.core, self.inner.position));
     }

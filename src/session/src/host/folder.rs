@@ -5,10 +5,13 @@
 //! trace. Listings are sorted by name, so that they depend on nothing but the folder.
 //! The messages are those of Linux (`include/net/9p/9p.h`) and of the protocol's description in diod.
 
+mod again;
 mod message;
 mod place;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use again::Again;
 
 use crate::Error;
 use message::{Fields, HEADER_BYTES, Request, failed, kind};

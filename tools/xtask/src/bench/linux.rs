@@ -7,6 +7,7 @@
 
 mod boot;
 mod report;
+mod works;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,9 +16,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::binary::release_build;
 use crate::guests::linux::default_folder;
 use crate::guests::linux::qemu::{self, Machine};
-use crate::tidy::repository_root;
 use boot::Boot;
 use report::Report;
 
@@ -160,14 +161,7 @@ impl Plan {
             ensure!(path.is_file(), "{} is missing", path.display());
             return Ok(std::fs::canonicalize(path)?);
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .current_dir(repository_root())
-            .args(["build", "--quiet", "--release", "--package", "cantus-cli"])
-            .status()?;
-        ensure!(status.success(), "the release build ended with {status}");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-        Ok(repository_root().join(target).join("release/cantus"))
+        release_build()
     }
 
     /// The machine that all of them are.

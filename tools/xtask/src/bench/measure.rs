@@ -101,7 +101,7 @@ impl Turn {
         passed("recording", recorded.outcome)?;
         let replay_options = ReplayOptions {
             workers: options.workers,
-            files: vec![GuestFile { name: guest.name.clone(), bytes: guest.bytes.clone() }],
+            files: vec![GuestFile::new(guest.name.clone(), guest.bytes.clone())],
             ..ReplayOptions::default()
         };
         let (replay, replayed) = timed(|| cantus::replay(&path, &replay_options));

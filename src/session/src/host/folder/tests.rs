@@ -276,3 +276,38 @@ fn any_bytes_have_an_answer_or_none() {
         assert!(client.0.answer(&whole[..length]).is_empty(), "shorter than it says");
     }
 }
+
+#[test]
+fn a_folder_that_is_asked_again_has_the_same_files_open() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    for name in ["kept", "sub/open", "closed"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let requests = [
+        request(kind::VERSION, &[U32(1 << 20), Text(VERSION)]),
+        request(kind::ATTACH, &[U32(0), U32(NO_FID), Text(b"root"), Text(b""), U32(0)]),
+        request(kind::WALK, &[U32(0), U32(1), U16(2), Text(b"sub"), Text(b"open")]),
+        request(kind::LOPEN, &[U32(1), U32(0)]),
+        request(kind::WALK, &[U32(0), U32(2), U16(1), Text(b"closed")]),
+        request(kind::WALK, &[U32(0), U32(3), U16(1), Text(b"never")]),
+        request(kind::LOPEN, &[U32(2), U32(0)]),
+        request(kind::CLUNK, &[U32(2)]),
+    ];
+    let first = Folder::open(folder.path()).unwrap();
+    let replies: Vec<_> = requests.iter().map(|request| first.answer(request)).collect();
+    let asked_again = || {
+        let again = Again::new(Folder::open(folder.path()).unwrap());
+        requests.iter().zip(&replies).for_each(|(request, reply)| again.ask(request, reply));
+        again.finish()
+    };
+    // What the guest has closed need not be there any more.
+    fs::remove_file(folder.path().join("closed")).unwrap();
+    let client = Client(asked_again().map_err(|what| panic!("{what}")).unwrap());
+    assert_eq!(client.read(1, 0, 100).unwrap(), b"sub/open");
+    assert_eq!(client.walk(0, 2, &[b"kept"]), Ok(1));
+    fs::remove_file(folder.path().join("sub/open")).unwrap();
+    assert_eq!(asked_again().err().unwrap(), "'sub/open'");
+    fs::remove_dir_all(folder.path().join("sub")).unwrap();
+    assert_eq!(asked_again().err().unwrap(), "'sub/open'");
+}

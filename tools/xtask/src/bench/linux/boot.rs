@@ -14,12 +14,14 @@ const SECONDS_MAX: &str = "3600";
 const SHOWN: u64 = 1500;
 
 /// What a boot took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Boot {
     /// From the start of the process to the shell.
     pub shell: Duration,
     /// From the shell to the end of the works.
     pub works: Option<Duration>,
+    /// Each work's name, and from the end of the one before to its own.
+    pub each: Vec<(String, Duration)>,
     /// From start to end.
     pub whole: Duration,
     /// The most memory that it used at once, in bytes.
@@ -51,7 +53,8 @@ pub fn boot(command: &mut Command, with_works: bool) -> Result<Boot> {
     let marks = marks?;
     let told = marks.verdict(with_works).and_then(|(shell, works)| {
         ensure!(status.success(), "it ended with {status}");
-        Ok(Boot { shell, works, whole, memory })
+        let each = marks.each(shell);
+        Ok(Boot { shell, works, each, whole, memory })
     });
     told.with_context(|| format!("{}\n{}", marks.tail, last_of(&mut complaints).unwrap_or_default()))
 }
@@ -70,6 +73,8 @@ fn last_of(file: &mut std::fs::File) -> Result<String> {
 struct Marks {
     shell: Option<Duration>,
     done: Option<Duration>,
+    /// When each work was over.
+    over: Vec<(String, Duration)>,
     failed: Vec<String>,
     /// The last lines.
     tail: String,
@@ -87,6 +92,8 @@ impl Marks {
                 marks.shell.get_or_insert_with(&now);
             } else if text.contains("WORK_FAILED") {
                 marks.failed.push(text.clone());
+            } else if let Some(name) = over(&text) {
+                marks.over.push((name.to_owned(), now()));
             } else if text.contains("WORK_DONE") {
                 marks.done.get_or_insert_with(&now);
             }
@@ -99,6 +106,16 @@ impl Marks {
         Ok(marks)
     }
 
+    /// How long each work took, where the first began at the shell.
+    fn each(&self, shell: Duration) -> Vec<(String, Duration)> {
+        let begins = std::iter::once(shell).chain(self.over.iter().map(|&(_, end)| end));
+        self.over
+            .iter()
+            .zip(begins)
+            .map(|((name, end), begin)| (name.clone(), end.saturating_sub(begin)))
+            .collect()
+    }
+
     /// The times to the shell and of the works, if all went well.
     fn verdict(&self, with_works: bool) -> Result<(Duration, Option<Duration>)> {
         let shell = self.shell.context("it did not come as far as its shell")?;
@@ -109,6 +126,13 @@ impl Marks {
         };
         Ok((shell, works))
     }
+}
+
+/// The name of the work that this line of a console says is over.
+fn over(text: &str) -> Option<&str> {
+    let (_, said) = text.split_once("WORK ")?;
+    let (name, result) = said.split_once(' ')?;
+    result.starts_with("rc=").then_some(name)
 }
 
 /// Waits for a child, and gives its status and the most memory that it, or a process that it waited for, used, in bytes.
@@ -142,9 +166,12 @@ mod tests {
     #[test]
     fn a_boot_is_timed_by_its_console() {
         let boot =
-            shell("echo hello; echo SHELL_READY; echo WORK a rc=0; echo WORK_DONE ok=1 failed=0", true)
+            shell("echo hello; echo SHELL_READY; echo WORK a rc=0; echo '[1.0] x WORK b rc=0 guest_s=1'; echo WORK_DONE", true)
                 .unwrap();
         assert!(boot.shell <= boot.whole && boot.works.is_some());
+        let names: Vec<&str> = boot.each.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(boot.each.iter().map(|&(_, took)| took).sum::<Duration>() <= boot.works.unwrap());
         assert!(boot.memory > 100_000, "a shell in {} bytes", boot.memory);
         assert!(shell("echo '[  1.0] x SHELL_READY'", false).unwrap().works.is_none());
     }

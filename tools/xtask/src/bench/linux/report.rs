@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Turn;
 use super::boot::Boot;
+use super::works::Works;
 use crate::bench::figures::Spread;
 
 /// All that was measured.
@@ -26,10 +27,10 @@ const TIMED: &[(&str, Seconds)] =
     &[("shell", |boot| Some(boot.shell.as_secs_f64())), ("works", |boot| Some(boot.works?.as_secs_f64()))];
 
 /// Where in a round the boot of a runner stands.
-type Place = fn(&Turn) -> Option<&Boot>;
+pub type Place = fn(&Turn) -> Option<&Boot>;
 
 /// Who is timed.
-const RUNNERS: &[(&str, Place)] = &[
+pub const RUNNERS: &[(&str, Place)] = &[
     ("qemu", |turn| turn.qemu.as_ref()),
     ("free", |turn| turn.free.as_ref()),
     ("record", |turn| turn.record.as_ref()),
@@ -37,7 +38,7 @@ const RUNNERS: &[(&str, Place)] = &[
 ];
 
 /// The ratios of neighbours that are shown: numbers of runners.
-const RATIOS: &[(usize, usize)] = &[(1, 0), (2, 1), (2, 0), (3, 2)];
+pub const RATIOS: &[(usize, usize)] = &[(1, 0), (2, 1), (2, 0), (3, 2)];
 
 impl Report {
     /// Of nothing yet.
@@ -86,6 +87,7 @@ fn row_json(cores: usize, turns: &[Turn]) -> Value {
     for (name, of) in RUNNERS {
         row["memory_bytes"][*name] = spread(turns, |turn| Some(of(turn)?.memory as f64));
     }
+    row["works"] = Works::of(cores, turns).json();
     row["million_steps"] = spread(turns, |turn| Some(turn.trace?.steps / 1e6));
     row["trace_bytes_per_second"] = spread(turns, bytes_per_second);
     row["trace_bytes_per_thousand_steps"] = spread(turns, bytes_per_thousand);
@@ -97,7 +99,7 @@ fn ratio(turn: &Turn, seconds: Seconds, one: usize, other: usize) -> Option<f64>
 }
 
 fn bytes_per_second(turn: &Turn) -> Option<f64> {
-    Some(turn.trace?.event_bytes / turn.record?.whole.as_secs_f64())
+    Some(turn.trace?.event_bytes / turn.record.as_ref()?.whole.as_secs_f64())
 }
 
 fn bytes_per_thousand(turn: &Turn) -> Option<f64> {
@@ -106,12 +108,12 @@ fn bytes_per_thousand(turn: &Turn) -> Option<f64> {
 }
 
 /// The spread of a figure over those rounds that have it.
-fn spread_of(turns: &[Turn], figure: impl Fn(&Turn) -> Option<f64>) -> Option<Spread> {
+pub fn spread_of(turns: &[Turn], figure: impl Fn(&Turn) -> Option<f64>) -> Option<Spread> {
     let values: Vec<f64> = turns.iter().filter_map(figure).filter(|value| value.is_finite()).collect();
     (!values.is_empty()).then(|| Spread::of(values))
 }
 
-fn spread(turns: &[Turn], figure: impl Fn(&Turn) -> Option<f64>) -> Value {
+pub fn spread(turns: &[Turn], figure: impl Fn(&Turn) -> Option<f64>) -> Value {
     spread_of(turns, figure).map_or(
         Value::Null,
         |spread| json!({ "median": spread.median, "min": spread.min, "max": spread.max }),
@@ -119,7 +121,7 @@ fn spread(turns: &[Turn], figure: impl Fn(&Turn) -> Option<f64>) -> Value {
 }
 
 /// A median with its place behind the comma, or a dash.
-fn median(turns: &[Turn], places: usize, figure: impl Fn(&Turn) -> Option<f64>) -> String {
+pub fn median(turns: &[Turn], places: usize, figure: impl Fn(&Turn) -> Option<f64>) -> String {
     spread_of(turns, figure).map_or("-".to_owned(), |spread| format!("{:.places$}", spread.median))
 }
 
@@ -161,6 +163,9 @@ impl fmt::Display for Report {
                 writeln!(f)?;
             }
         }
+        for (cores, turns) in &self.rows {
+            write!(f, "{}", Works::of(*cores, turns))?;
+        }
         writeln!(f, "\npeak memory in MiB, and the trace's events")?;
         write!(f, "{:>5} {:>6}", "cores", "")?;
         for (name, _) in RUNNERS {
@@ -197,7 +202,7 @@ mod tests {
 
     fn boot(seconds: u64) -> Option<Boot> {
         let shell = Duration::from_secs(seconds);
-        Some(Boot { shell, works: None, whole: 2 * shell, memory: seconds << 20 })
+        Some(Boot { shell, works: None, each: Vec::new(), whole: 2 * shell, memory: seconds << 20 })
     }
 
     fn turn(qemu: u64, free: u64, record: u64) -> Turn {
