@@ -229,8 +229,8 @@ impl<T: Translator> Executor for Interp<T> {
             let end = match code {
                 Err(stop) => Err(stop),
                 Ok(_) if let Some(ran) = ran => match ran {
-                    Ran::Between => {
-                        last = None;
+                    Ran::Between(block) => {
+                        last = block;
                         Ok(Flow::Jump)
                     }
                     Ran::Within(ended) => {

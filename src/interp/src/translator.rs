@@ -41,8 +41,8 @@ pub trait Translator: Send + Sized {
 /// How translated code came back.
 #[derive(Clone, Copy, Debug)]
 pub enum Ran {
-    /// Between two blocks.
-    Between,
+    /// Between two blocks; the one that ran last, if it is known.
+    Between(Option<NonNull<Block>>),
     /// In a block, or at its end, by a step.
     Within(Ended),
 }

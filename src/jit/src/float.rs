@@ -6,6 +6,8 @@
 //! NaN-boxed; conversions that do not fit; rounding modes that the host lacks. A step computes anew, and whatever flags the
 //! host has already raised the guest raises, too.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "what is not listed in `is_translated` is a step")]
+
 use crate::frame::{FLOATING, FS, MSTATUS, RAX, RCX, RDX, f};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
@@ -126,8 +128,8 @@ impl Translator<'_> {
             FcvtSD => dynasm!(self.asm; .arch x64; movsd xmm0, [rbx + x]; cvtsd2ss xmm0, xmm0),
             FcvtDS => dynasm!(self.asm; .arch x64; movss xmm0, [rbx + x]; cvtss2sd xmm0, xmm0),
             FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu =>
-                return Ok(self.from_integer(op.code, a)),
-            FcvtWS | FcvtLS | FcvtWD | FcvtLD => return Ok(self.to_integer(op)),
+                return Ok(self.of_integer(op.code, a)),
+            FcvtWS | FcvtLS | FcvtWD | FcvtLD => return Ok(self.integer_of(op)),
             FeqS | FltS | FleS | FeqD | FltD | FleD => return Ok(self.compare_floating(op)),
             _ => return Err(Interpreted),
         }
@@ -174,7 +176,7 @@ impl Translator<'_> {
         self.tree.add(Node::Host(RCX))
     }
 
-    fn from_integer(&mut self, code: Opcode, from: Value) -> Value {
+    fn of_integer(&mut self, code: Opcode, from: Value) -> Value {
         self.selector().compute(from, RAX, Free::ALL);
         dynasm!(self.asm; .arch x64; xorps xmm0, xmm0);
         match code {
@@ -200,7 +202,7 @@ impl Translator<'_> {
     }
 
     /// What does not fit gives the host's least number, and so does that number itself.
-    fn to_integer(&mut self, op: &Op) -> Value {
+    fn integer_of(&mut self, op: &Op) -> Value {
         let (slow, x, cut) = (self.slow(), f(op.rs1), op.rm == TOWARDS_ZERO);
         match (op.code, cut) {
             (FcvtWS, true) => dynasm!(self.asm; .arch x64; cvttss2si eax, [rbx + x]),

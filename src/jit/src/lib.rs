@@ -5,6 +5,7 @@
 //! own. Translation is one pass over a block's operations, by the meanings that the interpreter executes.
 
 #![cfg(target_arch = "x86_64")]
+#![allow(clippy::useless_conversion, reason = "`dynasm!` converts what stands in its instructions")]
 
 mod float;
 mod frame;

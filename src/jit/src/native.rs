@@ -285,7 +285,8 @@ impl Translator for Native {
         }
         running.core.position = start + budget - env.budget as u64;
         self.left_by = if left == BETWEEN { None } else { Some(left as usize - 1) };
-        Some(Ran::Between)
+        let last = self.left_by.map(|link| self.known[self.links[link].from as usize].block);
+        Some(Ran::Between(last))
     }
 
     fn forget(&mut self, block: &Block) {

@@ -318,6 +318,7 @@ impl Selector<'_> {
         }
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "it is one of five")]
     fn shift(&mut self, operation: Binary, a: Value, b: Value, into: u8, free: Free) {
         macro_rules! shift {
             ($($by:tt)*) => {
@@ -439,6 +440,7 @@ impl Selector<'_> {
         }
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "it is one of three")]
     /// Compares, and says which condition stands for the operation.
     fn compare(&mut self, operation: Binary, a: Value, b: Value, free: Free) -> Condition {
         let right = self.source(b);

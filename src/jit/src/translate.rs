@@ -42,6 +42,8 @@ pub(crate) struct Link {
     pub at: usize,
     /// Host address of the block that it goes to.
     pub host: u64,
+    /// The number of the block that it stands in.
+    pub from: u32,
 }
 
 /// A block's code.
@@ -344,7 +346,7 @@ impl Translator<'_> {
     fn link(&mut self) {
         let (_, to) = *self.exits.last().expect("an exit was made");
         let page = self.block.host() & !(PAGE_SIZE - 1);
-        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64 });
+        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, from: self.number });
     }
 
     fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {
@@ -383,6 +385,7 @@ impl Translator<'_> {
 }
 
 impl Translator<'_> {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
     /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
     fn exchange(&mut self, amo: Amo, width: Width) {
         let double = width == Width::Double;
