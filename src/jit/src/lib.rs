@@ -4,15 +4,29 @@
 //! not do by itself the interpreter does, in the middle of a block, too; positions, traps and the validity of code are its
 //! own. Translation is one pass over a block's operations, by the meanings that the interpreter executes.
 
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::useless_conversion, reason = "`dynasm!` converts what stands in its instructions")]
 
+mod limits;
+
+#[cfg(not(target_arch = "x86_64"))]
+mod elsewhere;
+#[cfg(target_arch = "x86_64")]
 mod float;
+#[cfg(target_arch = "x86_64")]
 mod frame;
+#[cfg(target_arch = "x86_64")]
 mod memory;
+#[cfg(target_arch = "x86_64")]
 mod native;
+#[cfg(target_arch = "x86_64")]
 mod select;
+#[cfg(target_arch = "x86_64")]
 mod translate;
+#[cfg(target_arch = "x86_64")]
 mod tree;
 
-pub use native::{Jit, Limits, Native, Statistics, jit};
+#[cfg(not(target_arch = "x86_64"))]
+pub use elsewhere::{Jit, jit};
+pub use limits::Limits;
+#[cfg(target_arch = "x86_64")]
+pub use native::{Jit, Native, Statistics, jit};

@@ -10,6 +10,7 @@
 //!
 //! Code memory is bounded. When it is full, all of it is given up.
 
+use crate::Limits;
 use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, Stubs, jump_slot};
 use crate::memory::CodeMemory;
 use crate::select::Features;
@@ -23,32 +24,6 @@ use std::ptr::{self, NonNull};
 
 /// An executor that translates what is executed often, and interprets the rest.
 pub type Jit = Interp<Native>;
-
-/// What a translator may use, and when it translates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Bytes of code memory for each core.
-    pub code_bytes: usize,
-    /// How often a block is interpreted before it is translated.
-    pub threshold: u32,
-    /// Steps at most before the port is asked whether it wants attention, and told how far the core has come.
-    pub stretch: u64,
-    /// Whether code that could run is interpreted now and then all the same, and all of it given up.
-    pub mixed: bool,
-}
-
-impl Limits {
-    /// What tries everything: blocks are translated at once, but interpreted half of the time.
-    pub fn mixed() -> Self {
-        Self { code_bytes: 1 << 20, threshold: 0, stretch: 512, mixed: true }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { code_bytes: 16 << 20, threshold: 8, stretch: 2048, mixed: false }
-    }
-}
 
 /// An epoch that no core reaches.
 const NEVER: u64 = u64::MAX;

@@ -26,9 +26,9 @@ pub enum Error {
         /// What the host says.
         error: io::Error,
     },
-    /// There is no memory for translated code.
-    #[error("the host gives no memory for translated code: {0}")]
-    CodeMemory(io::Error),
+    /// There is no translator: no memory for its code, or another host than it makes code for.
+    #[error("instructions cannot be translated to host code: {0}")]
+    Translator(io::Error),
     /// The machine that was asked for cannot be.
     #[error(transparent)]
     Configuration(#[from] ConfigError),

@@ -30,7 +30,7 @@ impl Executor {
             Executor::Jit => Limits::default(),
             Executor::Mixed => Limits::mixed(),
         };
-        jit(limits).map(|jit| Chosen::Jit(Box::new(jit))).map_err(Error::CodeMemory)
+        jit(limits).map(|jit| Chosen::Jit(Box::new(jit))).map_err(Error::Translator)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The translator, by the tests of the interpreter: every block is translated the first time that it is executed.
 
+#![cfg(target_arch = "x86_64")]
+
 #[path = "../../../interp/tests/executor/assembler.rs"]
 mod assembler;
 #[path = "../../../interp/tests/executor/board.rs"]
