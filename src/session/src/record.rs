@@ -84,7 +84,7 @@ pub(crate) fn record_machine(
         }),
         writer: writer.clone(),
         memory: setup.memory_digest(),
-        devices: setup.device_state(),
+        devices: setup.devices(),
     };
     let (recorder, mut lanes) = Recorder::new(plan, streams);
     let Begun { mut cores, clock, host } = begun;

@@ -130,6 +130,11 @@ rtc() {
     alarm 3
 }
 
+# The counters that the firmware has, once the kernel has taken them over.
+performance() {
+    dmesg | grep 'SBI PMU extension is available' && counters
+}
+
 # A file from the host by UDP.
 datagrams() {
     tftp -g -r datagrams -l got 10.0.2.2 "$udp_port" && echo "DATAGRAMS $(sum_of got)"
