@@ -15,8 +15,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Gives the state of the machine's devices, while no core runs.
-pub type DeviceState = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
+/// The machine's devices as a checkpoint has them, while no core runs.
+pub trait Devices: Send + Sync {
+    /// Their state, less their pages.
+    fn state(&self) -> Vec<u8>;
+
+    /// The numbers of their pages that were written since this was asked last, ascending; or of all of them.
+    fn take_changed_pages(&self, all: bool) -> Vec<u64>;
+
+    /// What such a page holds.
+    fn page(&self, number: u64) -> [u8; PAGE_BYTES];
+}
 
 /// How much of the end of a run a trace is to hold.
 #[derive(Clone)]
@@ -63,7 +72,7 @@ impl Keep {
 pub(crate) struct Checkpoints {
     /// Every how many steps of all cores; 0: never.
     interval: u64,
-    devices: DeviceState,
+    devices: Box<dyn Devices>,
     /// How much the trace holds at least, and not much more; none: it holds all.
     keep: Option<Keep>,
     written: Mutex<Written>,
@@ -110,7 +119,7 @@ impl Written {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(interval: u64, devices: DeviceState, keep: Option<Keep>) -> Self {
+    pub(crate) fn new(interval: u64, devices: Box<dyn Devices>, keep: Option<Keep>) -> Self {
         let begun = Held { at: keep.as_ref().map_or(Duration::ZERO, Keep::now), ..Held::default() };
         Self { interval, devices, keep, written: Mutex::new(Written { held: [begun].into() }) }
     }
@@ -143,13 +152,14 @@ impl Recorder {
             core.tlb.revoke_writes();
             states.push(state(core, lane));
         }
+        let pages = self.store_device_pages(false);
         writer.checkpoint(&Checkpoint {
             cut,
             base,
             positions: cores.iter().map(|(core, _)| Position(core.position)).collect(),
             cores: states,
-            devices: (self.checkpoints.devices)(),
-            pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).collect(),
+            devices: self.checkpoints.devices.state(),
+            pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).chain(pages).collect(),
         });
         if let Some(first) = self.checkpoints.keep.as_ref().and_then(|keep| written.outlived(keep)) {
             writer.drop_before(first);
@@ -167,14 +177,21 @@ impl Recorder {
         self.checkpoints.written.lock().held = [self.checkpoints.here(0, steps)].into();
         // Of what changed before, nothing needs to be known: everything is written.
         ram.take_changed();
+        let pages = self.store_device_pages(true);
         self.cuts.writer.checkpoint(&Checkpoint {
             cut: 0,
             base: None,
             positions,
             cores: cores.iter().map(|(core, lane)| state(core, lane)).collect(),
-            devices: (self.checkpoints.devices)(),
-            pages: ram.written_pages().map(|page| self.store(&ram, page)).collect(),
+            devices: self.checkpoints.devices.state(),
+            pages: ram.written_pages().map(|page| self.store(&ram, page)).chain(pages).collect(),
         });
+    }
+
+    fn store_device_pages(&self, all: bool) -> Vec<(u64, ContentDigest)> {
+        let devices = &self.checkpoints.devices;
+        let changed = devices.take_changed_pages(all).into_iter();
+        changed.map(|number| (number, self.cuts.writer.page(&devices.page(number)))).collect()
     }
 
     fn store(&self, ram: &Ram, page: PageIndex) -> (u64, ContentDigest) {

@@ -1,9 +1,16 @@
 //! Real Linux guests, as `cargo xtask guests --linux` makes them.
 
-use cantus::{Captured, Drive, Guest, GuestFile, KernelStart, Options, Output, Peripheral, Peripherals};
-use std::path::PathBuf;
+use cantus::{Captured, Drive, Guest, GuestFile, KernelStart, Options, Outcome, Output, Peripheral, Peripherals};
+use cantus::{ReplayOptions, Verdict, verify_stretches};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
+
+/// Every how many steps their traces have a checkpoint.
+const CHECKPOINT_INTERVAL: u64 = 500_000_000;
+/// Trouble that a kernel reports of itself.
+const TROUBLE: [&str; 6] =
+    ["BUG:", "WARNING:", "Oops", "Kernel panic", "detected stalls", "blocked for more than"];
 
 /// Where the guests are: `$CANTUS_GUESTS`, or below the target folder.
 fn folder() -> PathBuf {
@@ -69,4 +76,37 @@ pub fn debian_on_a_drive(cores: usize, autorun: &str) -> (Guest, Options, Captur
 pub fn opensbi() -> GuestFile {
     let path = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.elf";
     GuestFile::open(path).unwrap_or_else(|error| panic!("{path}: {error}: install Debian's package opensbi"))
+}
+
+/// What a console shows.
+pub fn shown(console: &Captured) -> String {
+    String::from_utf8_lossy(&console.bytes()).into_owned()
+}
+
+/// Records a guest that switches its machine off, and says where, and what it printed.
+///
+/// # Panics
+/// Where it does not end well, or its kernel reports trouble.
+pub fn record((guest, options, console): (Guest, Options, Captured), folder: &Path) -> (PathBuf, String) {
+    let path = folder.join("linux.cantus");
+    let options = Options { checkpoint_interval: CHECKPOINT_INTERVAL, ..options };
+    let recorded = cantus::record(&guest, &options, &path, false).expect("it can be recorded");
+    let console = shown(&console);
+    assert_eq!(recorded.outcome, Outcome::Exit(0), "{console}");
+    let troubles: Vec<&str> =
+        console.lines().filter(|line| TROUBLE.iter().any(|word| line.contains(word))).collect();
+    assert!(troubles.is_empty(), "{troubles:?}\n{console}");
+    for word in [format!("CPUS_ONLINE {}", options.cores), "SHELL_READY".to_owned()] {
+        assert!(console.contains(&word), "{word} is missing:\n{console}");
+    }
+    (path, console)
+}
+
+/// Verifies the whole trace, its stretches side by side.
+///
+/// # Panics
+/// Where it is not the run.
+pub fn verify(path: &Path) {
+    let verified = verify_stretches(path, &ReplayOptions::default(), 2).expect("it can be verified");
+    assert_eq!(verified.replayed.verdict, Verdict::Identical);
 }

@@ -2,42 +2,9 @@
 //!
 //! What the guests are made of stands in `tests/guests/linux`; `cargo xtask guests --linux` makes them.
 
-use cantus::{Captured, Guest, Moment, Options, Outcome, ReplayOptions, Verdict, replay, verify_stretches};
-use cantus_tests::linux::{debian, debian_on_a_drive, opensbi};
-use std::path::{Path, PathBuf};
+use cantus::{Captured, Moment, ReplayOptions, Verdict, replay};
+use cantus_tests::linux::{debian, debian_on_a_drive, opensbi, record, shown, verify};
 use tempfile::TempDir;
-
-/// Every how many steps the traces here have a checkpoint.
-const CHECKPOINT_INTERVAL: u64 = 500_000_000;
-/// Trouble that a kernel reports of itself.
-const TROUBLE: [&str; 6] =
-    ["BUG:", "WARNING:", "Oops", "Kernel panic", "detected stalls", "blocked for more than"];
-
-fn shown(console: &Captured) -> String {
-    String::from_utf8_lossy(&console.bytes()).into_owned()
-}
-
-/// Records a guest that switches its machine off, and says where, and what it printed.
-fn record((guest, options, console): (Guest, Options, Captured), folder: &Path) -> (PathBuf, String) {
-    let path = folder.join("linux.cantus");
-    let options = Options { checkpoint_interval: CHECKPOINT_INTERVAL, ..options };
-    let recorded = cantus::record(&guest, &options, &path, false).unwrap();
-    let console = shown(&console);
-    assert_eq!(recorded.outcome, Outcome::Exit(0), "{console}");
-    let troubles: Vec<&str> =
-        console.lines().filter(|line| TROUBLE.iter().any(|word| line.contains(word))).collect();
-    assert!(troubles.is_empty(), "{troubles:?}\n{console}");
-    for word in [format!("CPUS_ONLINE {}", options.cores), "SHELL_READY".to_owned()] {
-        assert!(console.contains(&word), "{word} is missing:\n{console}");
-    }
-    (path, console)
-}
-
-/// Verifies the whole trace, its stretches side by side.
-fn verify(path: &Path) {
-    let verified = verify_stretches(path, &ReplayOptions::default(), 2).unwrap();
-    assert_eq!(verified.replayed.verdict, Verdict::Identical);
-}
 
 fn traces() -> TempDir {
     tempfile::tempdir().unwrap()

@@ -19,14 +19,14 @@ pub struct DeviceArgs {
     pub drive: Vec<DriveArg>,
     /// A network card: with a network of its own, on a hub in a folder that several guests share, or a tap device
     ///
-    /// user is a network of the guest's own: 10.0.2.15 by DHCP, TCP through the host, and the host's resolver.
+    /// user is a network of the guest's own: 10.0.2.15 by DHCP, TCP and UDP through the host, and its resolver.
     /// hostfwd=tcp::HOSTPORT-:GUESTPORT forwards a port of the host's 127.0.0.1 to the guest; may be given several times.
     #[arg(long, value_name = "user[,hostfwd=..]|hub=FOLDER|tap=NAME|none[,mac=ADDRESS]")]
     pub net: Vec<NetArg>,
     /// A folder that the guest may read, by a tag: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt
     #[arg(long, value_name = "TAG=FOLDER")]
     pub share: Vec<ShareArg>,
-    /// A virtio console (hvc0) that console input goes to, beside the UART
+    /// A virtio console that console input goes to, beside the UART: hvc0, or hvc1 where the kernel has one of SBI
     #[arg(long)]
     pub virtio_console: bool,
     /// A source of random bytes

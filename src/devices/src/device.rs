@@ -3,6 +3,9 @@
 use crate::{StateError, StateReader};
 use cantus_isa::{Gpa, Width};
 
+/// Bytes of a page of a device's state.
+pub const PAGE_BYTES: usize = 4096;
+
 /// Why an access was not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -46,6 +49,10 @@ pub trait Outside {
     /// is always what the guest sees, and replay, where all answers come from the record, has nothing to do here.
     fn set_clock(&mut self, ticks: u64);
 
+    /// The device gets an input of the clock (eight bytes, little-endian, in ticks) once that is at or past `ticks`, in
+    /// place of what it was to get before; never where `ticks` is all ones.
+    fn set_alarm(&mut self, ticks: u64);
+
     /// The timer interrupt (MTIP) of a core is pending from here on exactly while the clock is at or past `ticks`. It
     /// falls at once where the new deadline lies in the future.
     fn set_deadline(&mut self, core: usize, ticks: u64);
@@ -74,6 +81,11 @@ pub trait Outside {
 
     /// The same for [`Outside::memory_read`], without reading.
     fn memory_reserve_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Whether other cores may write guest RAM in the middle of this step. Then nothing is refused.
+    fn is_memory_shared(&self) -> bool {
+        false
+    }
 
     /// Asks the host, and waits for its answer: a logged input. A device asks only when its step can no longer be
     /// refused, and never while it receives an input. The answer is not to be trusted.
@@ -130,6 +142,24 @@ pub trait Device: Send {
 
     /// Appends the device's state: all of what later answers depend on, and nothing else.
     fn write_state(&self, into: &mut Vec<u8>);
+
+    /// A device with much state keeps it by pages, beside what [`Device::write_state`] writes: which of these were written
+    /// since this was asked last, each once, ascending.
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// What such a page holds. Zeroes where the device has no such page.
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        let _ = number;
+        into.fill(0);
+    }
+
+    /// Takes over such a page, after [`Device::read_state`], which leaves none; it does not count as written.
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        let _ = from;
+        Err(StateError::Page { device: self.name(), number })
+    }
 
     /// Takes over a state that [`Device::write_state`] wrote for a device of the same configuration. After an error the
     /// device's state is undefined, but safe.

@@ -11,6 +11,7 @@ pub const WIDTHS: [Width; 4] = [Width::Byte, Width::Half, Width::Word, Width::Do
 pub enum Told {
     SetClock(u64),
     Deadline(usize, u64),
+    Alarm(u64),
     Line(usize, u32, bool),
     Raise(u32, bool),
     Output(Vec<u8>),
@@ -52,6 +53,8 @@ pub struct Bench {
     pub answer: Option<Vec<u8>>,
     /// Whether `told` is kept: a hail of accesses would fill it.
     pub quiet: bool,
+    /// What another core writes, and where, as soon as the device has written there; memory is shared then.
+    pub other_core: Option<(u64, Vec<(u64, Vec<u8>)>)>,
 }
 
 /// Where the memory of a [`Bench`] begins.
@@ -68,6 +71,7 @@ impl Bench {
             touched: 0,
             answer: None,
             quiet: false,
+            other_core: None,
         }
     }
 
@@ -111,6 +115,10 @@ impl Outside for Bench {
         self.tell(Told::SetClock(ticks));
     }
 
+    fn set_alarm(&mut self, ticks: u64) {
+        self.tell(Told::Alarm(ticks));
+    }
+
     fn set_deadline(&mut self, core: usize, ticks: u64) {
         self.tell(Told::Deadline(core, ticks));
     }
@@ -140,7 +148,18 @@ impl Outside for Bench {
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
         let range = self.range(address, from.len(), READ | WRITE)?;
         self.memory[range].copy_from_slice(from);
+        if let Some((_, writes)) = self.other_core.take_if(|(at, _)| *at == address.0) {
+            for (at, bytes) in writes {
+                let at = (at - MEMORY) as usize;
+                self.memory[at..at + bytes.len()].copy_from_slice(&bytes);
+            }
+            self.other_core = Some((0, Vec::new()));
+        }
         Ok(())
+    }
+
+    fn is_memory_shared(&self) -> bool {
+        self.other_core.is_some()
     }
 
     fn memory_reserve(&mut self, address: Gpa, length: u64) -> Result<(), Refusal> {

@@ -60,6 +60,10 @@ pub trait BusContext {
     /// The machine timer interrupt of `core` is pending while the clock is at or past `ticks`.
     fn set_deadline(&mut self, core: CoreId, ticks: u64);
 
+    /// The device receives an input of the clock (eight bytes, little-endian, in ticks) once that is at or past `ticks`,
+    /// and not when it was to receive one before. All ones is never.
+    fn set_alarm(&mut self, device: DeviceId, ticks: u64);
+
     /// Bytes for the console.
     fn output(&mut self, bytes: &[u8]);
 
@@ -78,6 +82,9 @@ pub trait BusContext {
 
     /// The same for [`BusContext::read_memory`].
     fn reserve_memory_read(&mut self, address: Gpa, length: u64) -> Result<(), Refusal>;
+
+    /// Whether other cores may write guest RAM in the middle of this step. Then nothing is refused.
+    fn is_memory_shared(&self) -> bool;
 
     /// Asks the host, in the name of this step. A logged input, of at most [`INPUT_BYTES_MAX`] bytes (what is longer is
     /// cut). Not to be asked while a device receives an input.

@@ -10,7 +10,7 @@ use cantus_traces::limits::INPUT_BYTES_MAX;
 use cantus_traces::{CoreId, DeviceId, Position};
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
@@ -66,7 +66,7 @@ pub struct Outside {
     pub(crate) safepoints: Arc<Safepoints>,
     pub(crate) scheduler: Scheduler,
     lines: Box<[Lines]>,
-    inbox: Mutex<VecDeque<(DeviceId, Vec<u8>)>>,
+    inbox: Mutex<Inbox>,
     /// Sources that may still bring input.
     sources: AtomicUsize,
     stopped: AtomicBool,
@@ -77,6 +77,22 @@ pub struct Outside {
     outcome: Mutex<Option<Outcome>>,
     console: Box<dyn Console>,
     host: Box<dyn Host>,
+}
+
+/// Inputs on their way to devices.
+#[derive(Default)]
+struct Inbox {
+    /// Those that wait.
+    waiting: VecDeque<(DeviceId, Vec<u8>)>,
+    /// When, in ticks, a device receives one of the clock; all ones is never.
+    alarms: BTreeMap<DeviceId, u64>,
+}
+
+impl Inbox {
+    /// When the next alarm is due; all ones is never.
+    fn alarm(&self) -> u64 {
+        self.alarms.values().copied().min().unwrap_or(u64::MAX)
+    }
 }
 
 impl Outside {
@@ -112,6 +128,12 @@ impl Outside {
     /// Before the run: these lines of a core are raised, and its machine timer is set so.
     pub fn begin_lines(&self, core: CoreId, lines: u32, deadline: u64) {
         self.lines[core.index()].begin(lines, deadline);
+    }
+
+    /// The device receives an input of the clock as soon as that is at or past `ticks`.
+    pub fn set_alarm(&self, device: DeviceId, ticks: u64) {
+        self.inbox.lock().alarms.insert(device, ticks);
+        self.call(CoreId(0));
     }
 
     /// Ends the run with `outcome`, unless it has ended already. May be called from any thread.
@@ -177,25 +199,36 @@ impl Outside {
 
     /// How many inputs have been brought and not been received yet.
     pub fn waiting(&self) -> usize {
-        self.inbox.lock().len()
+        self.inbox.lock().waiting.len()
     }
 
     /// Brings input for a device. Core 0 receives it at its next safepoint. May be called from any thread.
     pub fn feed(&self, device: DeviceId, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.inbox.lock().push_back((device, bytes));
+            self.inbox.lock().waiting.push_back((device, bytes));
             self.call(CoreId(0));
         }
     }
 
     /// The next input, if it is `core` that receives it.
     pub(crate) fn take_input(&self, core: CoreId) -> Option<(DeviceId, Vec<u8>)> {
-        (core == CoreId(0)).then(|| self.inbox.lock().pop_front()).flatten()
+        if core != CoreId(0) {
+            return None;
+        }
+        let mut inbox = self.inbox.lock();
+        if inbox.alarm() != u64::MAX {
+            let now = self.clock.now();
+            if let Some((&device, ticks)) = inbox.alarms.iter_mut().find(|(_, ticks)| **ticks <= now) {
+                *ticks = u64::MAX;
+                return Some((device, now.to_le_bytes().to_vec()));
+            }
+        }
+        inbox.waiting.pop_front()
     }
 
     /// Puts an input back that could not be received yet: it is the next one again.
     pub(crate) fn return_input(&self, device: DeviceId, bytes: Vec<u8>) {
-        self.inbox.lock().push_front((device, bytes));
+        self.inbox.lock().waiting.push_front((device, bytes));
     }
 
     /// Asks a core to look at what is live, and wakes it up where it sleeps.
@@ -240,13 +273,21 @@ impl Outside {
         self.lines[core.index()].look(|| self.clock.now())
     }
 
-    /// When a timer will change the lines of a core that sees `seen`; none where there is news for it already.
+    /// When a timer will change the lines of a core that sees `seen`, or an alarm bring it an input; none where there is news
+    /// for it already.
     pub(crate) fn sleeps_until(&self, core: CoreId, seen: u32) -> Option<u64> {
-        let input = core == CoreId(0) && !self.inbox.lock().is_empty();
+        let (input, alarm) = match core {
+            CoreId(0) => {
+                let inbox = self.inbox.lock();
+                let alarm = inbox.alarm();
+                (!inbox.waiting.is_empty() || alarm != u64::MAX && alarm <= self.clock.now(), alarm)
+            }
+            CoreId(_) => (false, u64::MAX),
+        };
         let news = self.is_stopped() || input || self.lines(core) != seen;
         let timers = self.lines[core.index()].timers();
         let to_come = timers.iter().filter(|(line, _)| seen & line == 0).map(|&(_, ticks)| ticks);
-        (!news).then(|| to_come.min().unwrap_or(u64::MAX))
+        (!news).then(|| to_come.chain([alarm]).min().unwrap_or(u64::MAX))
     }
 
     pub(crate) fn ask_host(&self, device: DeviceId, question: &[u8]) -> Vec<u8> {

@@ -181,6 +181,16 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
         self.window.outside.set_deadline(core, ticks, by, B::LIVE);
     }
 
+    fn set_alarm(&mut self, device: DeviceId, ticks: u64) {
+        if B::LIVE {
+            self.window.outside.set_alarm(device, ticks);
+        }
+    }
+
+    fn is_memory_shared(&self) -> bool {
+        B::HOST_ATOMICS
+    }
+
     fn output(&mut self, bytes: &[u8]) {
         self.committed = true;
         self.window.outside.output(bytes);

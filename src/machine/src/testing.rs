@@ -152,6 +152,7 @@ pub enum Told {
     SetClock(u64),
     Line(u8, u32, bool),
     Deadline(u8, u64),
+    Alarm(u8, u64),
     Output(Vec<u8>),
     Stop(Stop),
     Asked(u8, Vec<u8>),
@@ -210,6 +211,14 @@ impl BusContext for Context {
 
     fn set_deadline(&mut self, core: CoreId, ticks: u64) {
         self.told.push(Told::Deadline(core.0, ticks));
+    }
+
+    fn set_alarm(&mut self, device: DeviceId, ticks: u64) {
+        self.told.push(Told::Alarm(device.0, ticks));
+    }
+
+    fn is_memory_shared(&self) -> bool {
+        false
     }
 
     fn output(&mut self, bytes: &[u8]) {

@@ -59,8 +59,8 @@ pub enum Wire {
     Hub(PathBuf),
     /// A tap device of the host.
     Tap(String),
-    /// A network of the guest's own: 10.0.2.15 by DHCP, from which it gets out by TCP and asks the host's resolver. The
-    /// host gets in where it forwards.
+    /// A network of the guest's own: 10.0.2.15 by DHCP, from which it gets out by TCP and UDP and asks the host's resolver.
+    /// The host gets in where it forwards.
     User(Vec<Forward>),
 }
 

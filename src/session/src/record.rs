@@ -87,7 +87,7 @@ pub(crate) fn record_machine(
         }),
         writer: writer.clone(),
         memory: setup.memory_digest(),
-        devices: setup.device_state(),
+        devices: setup.devices(),
     };
     let (recorder, mut lanes) = Recorder::new(plan, streams);
     let Begun { mut cores, clock, host } = begun;
@@ -110,6 +110,9 @@ pub(crate) fn record_machine(
     if let Some(ticks) = clock {
         let outside = engine.outside();
         outside.begin_clock(ticks);
+        for (device, ticks) in setup.machine.board().alarms() {
+            outside.set_alarm(device, ticks);
+        }
         for core in (0..options.cores).map(|core| CoreId(core as u8)) {
             let (lines, deadline) = setup.machine.board().live(core);
             outside.begin_lines(core, lines, deadline);

@@ -4,14 +4,14 @@
 //! question; the answer is eight bytes, little-endian; without an answer the time begins at 0). From then on it goes on
 //! with the guest's clock, so it is as reproducible as that.
 //!
-//! The device has no time of its own: that an alarm is due is noticed at the next access to it. Linux does not wait for
-//! alarms unless a program asks for one.
+//! An alarm that is set asks for an input at its time: the guest's clock, in ticks (eight bytes, little-endian). It goes off
+//! with that, or at an access that comes later than its time, whichever is first.
 
 pub mod registers;
 #[cfg(test)]
 mod tests;
 
-use crate::{Device, Outside, Refusal, StateError, StateReader};
+use crate::{Blocked, Device, Outside, Refusal, StateError, StateReader};
 use cantus_isa::Width;
 use registers::Register;
 
@@ -61,11 +61,27 @@ impl Rtc {
             start.wrapping_sub(guest)
         });
         let now = guest.wrapping_add(offset);
+        self.go_off(now);
+        now
+    }
+
+    /// The alarm goes off if it is due.
+    fn go_off(&mut self, now: u64) {
         if self.is_armed && now >= self.alarm {
             self.is_armed = false;
             self.interrupt_pending = true;
         }
-        now
+    }
+
+    /// When the alarm that is set is due by the guest's clock, in ticks.
+    pub fn alarm_ticks(&self) -> Option<u64> {
+        let offset = self.offset.filter(|_| self.is_armed)?;
+        Some(self.alarm.wrapping_sub(offset).div_ceil(self.tick_nanoseconds))
+    }
+
+    /// Asks for what tells when the alarm is due, or for nothing any more.
+    fn set_alarm(&self, outside: &mut dyn Outside) {
+        outside.set_alarm(self.alarm_ticks().unwrap_or(u64::MAX));
     }
 
     fn settle(&mut self, outside: &mut dyn Outside) {
@@ -126,20 +142,42 @@ impl Device for Rtc {
                 let time = u64::from(self.time_high_set) << 32 | u64::from(value);
                 let guest = outside.clock().wrapping_mul(self.tick_nanoseconds);
                 self.offset = Some(time.wrapping_sub(guest));
+                if self.is_armed {
+                    self.go_off(time);
+                    self.set_alarm(outside);
+                }
             }
             Register::TimeHigh => self.time_high_set = value,
             Register::AlarmLow => {
                 self.alarm = self.alarm & !0xffff_ffff | u64::from(value);
                 self.is_armed = true;
                 self.now(outside);
+                self.set_alarm(outside);
             }
-            Register::AlarmHigh => self.alarm = self.alarm & 0xffff_ffff | u64::from(value) << 32,
+            Register::AlarmHigh => {
+                self.alarm = self.alarm & 0xffff_ffff | u64::from(value) << 32;
+                if self.is_armed {
+                    self.set_alarm(outside);
+                }
+            }
             Register::InterruptEnable => self.interrupt_enabled = value & 1 != 0,
-            Register::ClearAlarm => self.is_armed = false,
+            Register::ClearAlarm => {
+                self.is_armed = false;
+                self.set_alarm(outside);
+            }
             Register::ClearInterrupt => self.interrupt_pending = false,
             Register::AlarmStatus => {}
         }
         self.settle(outside);
+        Ok(())
+    }
+
+    /// What is no clock is dropped, and so is one that comes before the alarm's time.
+    fn input(&mut self, bytes: &[u8], outside: &mut dyn Outside) -> Result<(), Blocked> {
+        if let (Ok(ticks), Some(offset)) = (bytes.try_into().map(u64::from_le_bytes), self.offset) {
+            self.go_off(ticks.wrapping_mul(self.tick_nanoseconds).wrapping_add(offset));
+            self.settle(outside);
+        }
         Ok(())
     }
 

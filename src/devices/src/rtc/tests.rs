@@ -62,6 +62,29 @@ fn an_alarm_goes_off_at_the_next_access_after_its_time() {
 }
 
 #[test]
+fn an_alarm_goes_off_by_itself_at_its_time() {
+    let (mut rtc, mut bench) = (Rtc::new(SOURCE, 100), Bench::new());
+    (bench.clock, bench.answer) = (10, Some(1_000_000_u64.to_le_bytes().to_vec()));
+    store(&mut rtc, 0x10, 1, &mut bench);
+    store(&mut rtc, 0x0c, 0, &mut bench);
+    store(&mut rtc, 0x08, 1_000_950, &mut bench);
+    let told = bench.take();
+    assert_eq!(told.last(), Some(&Told::Alarm(20)), "the first tick that is not before it");
+    assert_eq!(rtc.input(&19_u64.to_le_bytes(), &mut bench), Ok(()));
+    assert_eq!(rtc.input(&[20], &mut bench), Ok(()));
+    assert_eq!(bench.take(), [], "not before its time");
+    assert_eq!(rtc.input(&20_u64.to_le_bytes(), &mut bench), Ok(()));
+    assert_eq!(bench.take(), [Told::Raise(SOURCE, true)]);
+    assert_eq!(rtc.input(&21_u64.to_le_bytes(), &mut bench), Ok(()));
+    assert_eq!(bench.take(), [], "once");
+    store(&mut rtc, 0x08, 2_000_000, &mut bench);
+    store(&mut rtc, 0x00, 1_999_000, &mut bench);
+    assert_eq!(bench.take(), [Told::Alarm(10_010), Told::Alarm(20)], "another time, another wait");
+    store(&mut rtc, 0x14, 0, &mut bench);
+    assert_eq!(bench.take(), [Told::Alarm(u64::MAX)], "it is taken back");
+}
+
+#[test]
 fn other_widths_and_offsets_are_zero_and_beyond_them_is_a_fault() {
     let (mut rtc, mut bench) = (Rtc::new(SOURCE, 100), Bench::new());
     for (offset, width, expected) in

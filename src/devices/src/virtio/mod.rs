@@ -9,7 +9,7 @@
 //! - Only guest RAM is touched, and only what the rings name.
 //!
 //! Taken where the specification leaves a choice: features are accepted without VERSION_1, too, as on QEMU; a driver that
-//! wants no interrupts gets none, EVENT_IDX is not offered; registers other than configuration answer to 32 bits only.
+//! wants no interrupts gets none; registers other than configuration answer to 32 bits only.
 
 pub mod block;
 pub mod console;
@@ -21,10 +21,13 @@ pub mod share;
 #[cfg(test)]
 mod tests;
 
-use crate::{Blocked, Device, Outside, Refusal, StateError, StateReader};
+use crate::{Blocked, Device, Outside, PAGE_BYTES, Refusal, StateError, StateReader};
 use cantus_isa::Width;
 use queue::{Chain, Fail, Queue};
 use registers::{Layout, Register, feature, interrupt, status};
+
+/// How often a device looks for more in one step: more often than any driver that waits for what it has made available.
+const LOOKS_MAX: u32 = 1 << 16;
 
 /// What a virtio device is, behind the transport.
 pub trait Kind: Send {
@@ -86,6 +89,23 @@ pub trait Kind: Send {
 
     /// See [`Device::read_state`].
     fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError>;
+
+    /// See [`Device::take_written_pages`].
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// See [`Device::load_page`].
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        let _ = number;
+        into.fill(0);
+    }
+
+    /// See [`Device::store_page`].
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        let _ = from;
+        Err(StateError::Page { device: self.name(), number })
+    }
 }
 
 /// The queues of a device, as its kind works on them.
@@ -113,17 +133,19 @@ impl Queues<'_> {
 
     /// Gets the grants for giving chains back.
     pub fn reserve(&self, queue: usize, outside: &mut dyn Outside) -> Result<(), Fail> {
-        self.queues[queue].reserve(outside)
+        self.queues[queue].reserve(self.accepted(feature::EVENT_IDX), outside)
     }
 
     /// All chains that wait, with the grants for giving them back.
     pub fn chains(&self, queue: usize, outside: &mut dyn Outside) -> Result<Vec<Chain>, Fail> {
-        if self.is_live { self.queues[queue].chains(outside) } else { Ok(Vec::new()) }
+        let events = self.accepted(feature::EVENT_IDX);
+        if self.is_live { self.queues[queue].chains(events, outside) } else { Ok(Vec::new()) }
     }
 
     /// Gives the first chain that waits back, with so many bytes written to it.
     pub fn push(&mut self, queue: usize, chain: &Chain, written: u64, outside: &mut dyn Outside) {
-        self.queues[queue].push(chain, written, outside);
+        let events = self.accepted(feature::EVENT_IDX);
+        self.queues[queue].push(chain, written, events, outside);
     }
 }
 
@@ -173,7 +195,7 @@ impl<K: Kind> Virtio<K> {
 
     fn offered(&self) -> u64 {
         let version = if self.layout == Layout::Modern { feature::VERSION_1 } else { 0 };
-        self.kind.features() | feature::INDIRECT | version
+        self.kind.features() | feature::INDIRECT | feature::EVENT_IDX | version
     }
 
     fn queue(&mut self) -> Option<&mut Queue> {
@@ -212,20 +234,60 @@ impl<K: Kind> Virtio<K> {
         outside: &mut dyn Outside,
         work: impl FnOnce(&mut K, &mut Queues<'_>, &mut dyn Outside) -> Result<(), Fail>,
     ) -> Result<(), Blocked> {
-        let is_live = self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK;
         let before = self.queues.iter().map(Queue::used).collect::<Vec<_>>();
-        let features = self.driver_features & self.offered();
-        let mut queues = Queues { queues: &mut self.queues, is_live, features };
-        match work(&mut self.kind, &mut queues, outside) {
-            Ok(()) => {}
-            Err(Fail::Blocked) => return Err(Blocked),
-            Err(Fail::Broken(_)) => self.need_reset(),
+        self.attempt(outside, work)?;
+        let events = self.driver_features & self.offered() & feature::EVENT_IDX != 0;
+        if events && outside.is_memory_shared() {
+            self.work_on_news(before.clone(), outside)?;
         }
         let pushed = self.queues.iter().zip(before).filter(|(queue, before)| queue.used() != *before);
-        if pushed.fold(false, |wants, (queue, _)| wants | queue.wants_interrupt(outside)) {
+        let wants = |wants, (queue, before): (&Queue, u16)| {
+            wants | queue.wants_interrupt(before, events, outside)
+        };
+        if pushed.fold(false, wants) {
             self.interrupt_status |= interrupt::USED;
         }
         self.settle(outside);
+        Ok(())
+    }
+
+    /// Does some work, and says only whether it was blocked.
+    fn attempt(
+        &mut self,
+        outside: &mut dyn Outside,
+        work: impl FnOnce(&mut K, &mut Queues<'_>, &mut dyn Outside) -> Result<(), Fail>,
+    ) -> Result<(), Blocked> {
+        let is_live = self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK;
+        let features = self.driver_features & self.offered();
+        let mut queues = Queues { queues: &mut self.queues, is_live, features };
+        match work(&mut self.kind, &mut queues, outside) {
+            Ok(()) => Ok(()),
+            Err(Fail::Blocked) => Err(Blocked),
+            Err(Fail::Broken(_)) => {
+                self.need_reset();
+                Ok(())
+            }
+        }
+    }
+
+    /// A driver on another core does not notify of what it makes available before it can see how far the device has got.
+    /// So the device looks once more after it has said so (section 2.7.10).
+    fn work_on_news(&mut self, mut before: Vec<u16>, outside: &mut dyn Outside) -> Result<(), Blocked> {
+        for _ in 0..LOOKS_MAX {
+            let now = self.queues.iter().map(Queue::used).collect::<Vec<_>>();
+            let pushed = (0..now.len()).filter(|&queue| now[queue] != before[queue]).collect::<Vec<_>>();
+            let mut has_news = false;
+            for queue in pushed {
+                if self.queues[queue].has_news(outside) {
+                    has_news = true;
+                    self.attempt(outside, |kind, queues, outside| kind.notified(queue, queues, outside))?;
+                }
+            }
+            if !has_news {
+                break;
+            }
+            before = now;
+        }
         Ok(())
     }
 
@@ -447,6 +509,18 @@ impl<K: Kind> Device for Virtio<K> {
         self.raised = from.flag()?;
         self.queues.iter_mut().try_for_each(|queue| queue.read_state(from))?;
         self.kind.read_state(from)
+    }
+
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        self.kind.take_written_pages()
+    }
+
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        self.kind.load_page(number, into);
+    }
+
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        self.kind.store_page(number, from)
     }
 }
 

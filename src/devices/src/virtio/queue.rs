@@ -6,9 +6,13 @@
 //! A device works in two halves. First it looks: [`Queue::available`], [`Queue::chain`] and [`Queue::reserve`] read the
 //! rings and get the grants for all buffers; each may be blocked, and nothing has changed then. After that it does its
 //! work, with [`Chain::read`], [`Chain::write`] and [`Queue::push`], which cannot be refused any more (ORD-4).
+//!
+//! With EVENT_IDX (sections 2.7.7 to 2.7.10), which is what `events` says here, the device asks to be told of the entry
+//! behind the last one that it has taken, and the driver says which one it wants to be told of.
 
 use crate::{Outside, Refusal, StateError, StateReader};
 use cantus_isa::Gpa;
+use std::cell::Cell;
 
 /// The most bytes of a chain's buffers together.
 pub const CHAIN_BYTES_MAX: u64 = 8 << 20;
@@ -20,6 +24,12 @@ const WRITE: u16 = 2;
 const INDIRECT: u16 = 4;
 /// The driver wants no interrupt (section 2.7.6).
 const NO_INTERRUPT: u16 = 1;
+/// Bytes of either ring before its entries, and of an entry of each.
+const RING_HEAD_BYTES: u64 = 4;
+const AVAILABLE_BYTES: u64 = 2;
+const USED_BYTES: u64 = 8;
+/// Bytes of the index behind the entries of either ring, with which the other side says what it wants to be told of.
+const EVENT_BYTES: u64 = 2;
 
 /// Why a queue cannot be worked on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,13 +137,15 @@ pub struct Queue {
     taken: u16,
     /// How many it has used, modulo 2^16.
     used: u16,
+    /// How many entries the available ring had when it was looked at last. Means nothing beyond the step.
+    seen: Cell<u16>,
 }
 
 impl Queue {
     /// A queue that no driver has set up.
     pub fn new(size_max: u16) -> Self {
         assert!(size_max.is_power_of_two(), "a queue has a power of two of entries");
-        Self { size_max, size: size_max, ready: false, addresses: [0; 3], taken: 0, used: 0 }
+        Self { size_max, size: size_max, ready: false, addresses: [0; 3], taken: 0, used: 0, seen: Cell::new(0) }
     }
 
     /// The driver chooses how many entries the queue has.
@@ -153,23 +165,34 @@ impl Queue {
         // With the flags, which stand before the index and are looked at again at the end.
         let mut ring = [0; 4];
         outside.memory_read(Gpa(self.addresses[1]), &mut ring)?;
-        let waiting = u16::from_le_bytes([ring[2], ring[3]]).wrapping_sub(self.taken);
+        self.seen.set(u16::from_le_bytes([ring[2], ring[3]]));
+        let waiting = self.seen.get().wrapping_sub(self.taken);
         if waiting > self.size {
             return Err(Fail::Broken("more chains are available than the queue has entries"));
         }
         Ok(waiting)
     }
 
+    /// Where the driver says of which entry of the used ring it wants to be told.
+    fn used_event(&self) -> Gpa {
+        Gpa(self.addresses[1].wrapping_add(RING_HEAD_BYTES + AVAILABLE_BYTES * u64::from(self.size)))
+    }
+
     /// Gets the grants for giving chains back.
-    pub fn reserve(&self, outside: &mut dyn Outside) -> Result<(), Fail> {
-        Ok(outside.memory_reserve(Gpa(self.addresses[2]), 4 + 8 * u64::from(self.size))?)
+    pub fn reserve(&self, events: bool, outside: &mut dyn Outside) -> Result<(), Fail> {
+        let ring = RING_HEAD_BYTES + USED_BYTES * u64::from(self.size);
+        if events {
+            outside.memory_reserve_read(self.used_event(), EVENT_BYTES)?;
+        }
+        Ok(outside.memory_reserve(Gpa(self.addresses[2]), ring + if events { EVENT_BYTES } else { 0 })?)
     }
 
     /// The `nth` of the chains that wait, which must be fewer than [`Queue::available`] says.
     pub fn chain(&self, nth: u16, outside: &mut dyn Outside) -> Result<Chain, Fail> {
         let entry = u64::from(self.taken.wrapping_add(nth) % self.size);
         let mut head = [0; 2];
-        outside.memory_read(Gpa(self.addresses[1].wrapping_add(4 + 2 * entry)), &mut head)?;
+        let at = RING_HEAD_BYTES + AVAILABLE_BYTES * entry;
+        outside.memory_read(Gpa(self.addresses[1].wrapping_add(at)), &mut head)?;
         let head = u16::from_le_bytes(head);
         let mut chain = Chain { head, ..Chain::default() };
         let mut table = (self.addresses[0], u32::from(self.size));
@@ -220,34 +243,54 @@ impl Queue {
     }
 
     /// All chains that wait, with the grants for giving them back.
-    pub fn chains(&self, outside: &mut dyn Outside) -> Result<Vec<Chain>, Fail> {
+    pub fn chains(&self, events: bool, outside: &mut dyn Outside) -> Result<Vec<Chain>, Fail> {
         let available = self.available(outside)?;
         let chains = (0..available).map(|nth| self.chain(nth, outside)).collect::<Result<_, _>>()?;
         if available > 0 {
-            self.reserve(outside)?;
+            self.reserve(events, outside)?;
         }
         Ok(chains)
     }
 
     /// Gives the first chain that waits back, with so many bytes written to it. To be called for each in turn.
-    pub fn push(&mut self, chain: &Chain, written: u64, outside: &mut dyn Outside) {
+    pub fn push(&mut self, chain: &Chain, written: u64, events: bool, outside: &mut dyn Outside) {
         let mut element = [0; 8];
         element[..4].copy_from_slice(&u32::from(chain.head).to_le_bytes());
         element[4..].copy_from_slice(&(written.min(chain.writable_bytes()) as u32).to_le_bytes());
         let ring = self.addresses[2];
         let entry = u64::from(self.used % self.size);
-        granted(outside.memory_write(Gpa(ring.wrapping_add(4 + 8 * entry)), &element));
+        let at = RING_HEAD_BYTES + USED_BYTES * entry;
+        granted(outside.memory_write(Gpa(ring.wrapping_add(at)), &element));
         self.taken = self.taken.wrapping_add(1);
         self.used = self.used.wrapping_add(1);
         granted(outside.memory_write(Gpa(ring.wrapping_add(2)), &self.used.to_le_bytes()));
+        if events {
+            let available_event = RING_HEAD_BYTES + USED_BYTES * u64::from(self.size);
+            let at = Gpa(ring.wrapping_add(available_event));
+            granted(outside.memory_write(at, &self.taken.to_le_bytes()));
+        }
     }
 
-    /// Whether the driver wants to be told of what was pushed. Looked at after the pushes, because the driver clears the
-    /// flag first and looks at the ring then (section 2.7.7).
-    pub(super) fn wants_interrupt(&self, outside: &mut dyn Outside) -> bool {
-        let mut flags = [0; 2];
-        granted(outside.memory_read(Gpa(self.addresses[1]), &mut flags));
-        u16::from_le_bytes(flags) & NO_INTERRUPT == 0
+    /// Whether the driver wants to be told of what was pushed since `before` chains had been given back. Looked at after the
+    /// pushes, because the driver says first what it wants and looks at the ring then (section 2.7.7).
+    pub(super) fn wants_interrupt(&self, before: u16, events: bool, outside: &mut dyn Outside) -> bool {
+        let mut word = [0; 2];
+        if !events {
+            granted(outside.memory_read(Gpa(self.addresses[1]), &mut word));
+            return u16::from_le_bytes(word) & NO_INTERRUPT == 0;
+        }
+        granted(outside.memory_read(self.used_event(), &mut word));
+        // Section 2.7.10: whether the entry is among those that were pushed.
+        let behind = self.used.wrapping_sub(u16::from_le_bytes(word)).wrapping_sub(1);
+        behind < self.used.wrapping_sub(before)
+    }
+
+    /// Whether the driver has made chains available since the device looked, which can be only where memory is shared. It
+    /// may not have seen yet that the device wants to hear of them.
+    pub(super) fn has_news(&self, outside: &mut dyn Outside) -> bool {
+        let mut index = [0; 2];
+        granted(outside.memory_read(Gpa(self.addresses[1].wrapping_add(2)), &mut index));
+        u16::from_le_bytes(index) != self.seen.get()
     }
 
     /// How many chains have been given back, modulo 2^16.

@@ -33,6 +33,8 @@ pub mod interrupt {
 pub mod feature {
     /// Descriptors may name a table of descriptors.
     pub const INDIRECT: u64 = 1 << 28;
+    /// Either side says at which entry it wants to be told of the next ones.
+    pub const EVENT_IDX: u64 = 1 << 29;
     /// The driver follows version 1 of the specification.
     pub const VERSION_1: u64 = 1 << 32;
 }

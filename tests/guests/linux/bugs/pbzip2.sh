@@ -2,15 +2,16 @@
 # pbzip2 with the order violation of version 0.9.4, as pbzip2.patch puts it back: the main thread frees the queue's mutex as
 # soon as the last block is written, while consumers may still be about to take it.
 #
-# Compresses a small file again and again, with more consumers than blocks: those that come late find the mutex gone.
+# Compresses a few blocks of zeros, which take no longer than a thread takes to begin, with many more consumers than blocks:
+# those that come late find the mutex gone.
 name=${0##*/}
 rounds=${1:-10}
 cd /tmp || exit 2
-head -c 250000 /bin/busybox >"$name.in"
+head -c 250000 /dev/zero >"$name.in"
 round=0
 while [ "$round" -lt "$rounds" ]; do
     round=$((round + 1))
-    "/bugs/programs/$name" -q -p8 -b1 -k -c "$name.in" >"$name.out" 2>"$name.log"
+    "/bugs/programs/$name" -q -1 -p32 -b1 -k -c "$name.in" >"$name.out" 2>"$name.log"
     status=$?
     if [ $status -ne 0 ]; then
         echo "BUG $name ended with status $status in round $round: $(head -n 1 "$name.log")"

@@ -1,9 +1,10 @@
 //! `cargo xtask guests --linux`: real Linux guests, made of Debian's packages and of `tests/guests/linux`.
 //!
 //! What is made: `kernel` (Debian's, a plain image), `initramfs.cpio` (busybox, modules, our `init`, small works, programs
-//! with bugs), `root.ext4` (real programs for `/dev/vda`), `programs/` (ours, with symbols), and with `--kernel-256` the
-//! small kernel, `kernel-256/Image` and `kernel-256/vmlinux`. Kernel and initramfs are the same bytes each time. Nothing
-//! needs root, and nothing outside of the output folder changes. Whatever is up to date is left as it is.
+//! with bugs, a kernel module with some), `root.ext4` (real programs for `/dev/vda`), `programs/` and `modules/` (ours, with
+//! symbols), and with `--kernel-256` the small kernel, `kernel-256/Image` and `kernel-256/vmlinux`, with its own build of
+//! the module. Kernel and initramfs are the same bytes each time. Nothing needs root, and nothing outside of the output
+//! folder changes. Whatever is up to date is left as it is.
 
 mod apt;
 mod cpio;
@@ -12,6 +13,7 @@ mod initramfs;
 mod kernel;
 mod libraries;
 mod lock;
+mod module;
 mod piece;
 mod programs;
 pub mod qemu;
@@ -27,6 +29,7 @@ use crate::tidy::repository_root;
 use apt::{Apt, Fetched};
 use kernel::Kernel;
 use lock::{Lock, Package};
+use module::Module;
 use programs::Programs;
 use small_kernel::SmallKernel;
 
@@ -38,6 +41,8 @@ const FOLDER_VARIABLE: &str = "CANTUS_GUESTS";
 /// pbzip2's source and the library that it is linked with.
 const PBZIP2: &str = "pbzip2";
 const LIBBZ2: &str = "libbz2-dev";
+/// What every dynamic program needs, also on this host.
+const LIBC: &str = "libc6";
 
 /// What to make.
 #[derive(Debug, PartialEq)]
@@ -180,13 +185,19 @@ fn make(plan: &Plan, lock: &Lock, apt: &Apt, out: &Path, work: &Path) -> Result<
         say(&small.image(), plan.kernel_256);
     }
 
+    let packages = apt.fetch(&lock.named(initramfs::PACKAGES)?)?;
+    let libc =
+        packages.iter().find(|package| package.package.name == LIBC).context("there is no C library")?;
+    let headers = module::fetch_headers(apt, &kernel_package.package)?;
+    let mut modules = vec![Module::make(work, out, &kernel, &headers, libc)?];
+    modules.extend(small.as_ref().map(SmallKernel::module).transpose()?.flatten());
+
     let pbzip2 = one(apt.fetch(&lock.select("pbzip2's source", |p| p.source && p.name == PBZIP2)?)?)?;
     let libbz2 = one(apt.fetch(&lock.named(&[LIBBZ2])?)?)?;
     let programs = Programs::make(out, &pbzip2, &libbz2)?;
-    let packages = apt.fetch(&lock.named(initramfs::PACKAGES)?)?;
     let initramfs = out.join("initramfs.cpio");
-    let made = initramfs::make(&initramfs, &packages, &kernel, &programs)?;
-    for package in packages.iter().chain([&pbzip2, &libbz2]) {
+    let made = initramfs::make(&initramfs, &packages, &kernel, &modules, &programs)?;
+    for package in packages.iter().chain(&headers).chain([&pbzip2, &libbz2]) {
         println!("  {}", package.package);
     }
     say(&initramfs, made);

@@ -31,18 +31,26 @@ pub struct Driver<K: Kind> {
     free: u64,
     /// The next descriptor of each queue.
     descriptors: [u64; 2],
+    /// Features that it does not accept.
+    declined: u64,
 }
 
 impl<K: Kind> Driver<K> {
     /// A device that nobody has set up.
     pub fn new(kind: K, layout: Layout) -> Self {
         let device = Virtio::new(kind, SOURCE, layout);
-        Self { device, bench: Bench::new(), free: BUFFERS, descriptors: [0; 2] }
+        Self { device, bench: Bench::new(), free: BUFFERS, descriptors: [0; 2], declined: 0 }
     }
 
     /// A device that is ready for requests.
     pub fn ready(kind: K, layout: Layout) -> Self {
+        Self::declining(kind, layout, 0)
+    }
+
+    /// The same, without these features.
+    pub fn declining(kind: K, layout: Layout, declined: u64) -> Self {
         let mut driver = Self::new(kind, layout);
+        driver.declined = declined;
         driver.set_up();
         driver
     }
@@ -65,7 +73,7 @@ impl<K: Kind> Driver<K> {
             self.store(0x14, select);
             let offered = self.load(0x10);
             self.store(0x24, select);
-            self.store(0x20, offered);
+            self.store(0x20, offered & !((self.declined >> (32 * select)) as u32));
         }
         let features_ok = if is_modern { status::FEATURES_OK } else { 0 };
         self.store(0x70, 3 | features_ok);
@@ -120,9 +128,22 @@ impl<K: Kind> Driver<K> {
         self.put(at, &bytes);
     }
 
-    /// Makes a chain available whose first descriptor is this one.
+    /// With EVENT_IDX: wants to be told of this entry of the used ring.
+    pub fn want(&mut self, queue: usize, used: u16) {
+        let [_, available, _] = self.rings(queue);
+        self.put(available + 4 + 2 * ENTRIES, &used.to_le_bytes());
+    }
+
+    /// With EVENT_IDX: the entry of the available ring that the device wants to be told of.
+    pub fn wanted(&self, queue: usize) -> u16 {
+        let [.., used] = self.rings(queue);
+        self.half(used + 4 + 8 * ENTRIES)
+    }
+
+    /// Makes a chain available whose first descriptor is this one, and wants to be told of the next one that comes back.
     pub fn offer(&mut self, queue: usize, head: u16) {
         let [_, available, _] = self.rings(queue);
+        self.want(queue, self.used(queue).0);
         let index = self.half(available + 2);
         self.put(available + 4 + 2 * (u64::from(index) % ENTRIES), &head.to_le_bytes());
         self.put(available + 2, &index.wrapping_add(1).to_le_bytes());

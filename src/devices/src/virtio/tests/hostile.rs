@@ -5,6 +5,7 @@ use super::super::console::Console;
 use super::super::entropy::Entropy;
 use super::super::network::Network;
 use super::super::registers::Layout::{self, Legacy, Modern};
+use super::super::registers::feature::EVENT_IDX;
 use super::super::share::Share;
 use super::super::{Kind, Virtio};
 use super::devices::drive;
@@ -226,8 +227,14 @@ impl Hail {
         self.touched_max = self.touched_max.max(driver.bench.touched);
     }
 
+    /// A driver that knows EVENT_IDX, or none.
+    fn driver<K: Kind>(&mut self, new: &dyn Fn() -> K, layout: Layout) -> Driver<K> {
+        let declined = if self.random.below(2) == 0 { EVENT_IDX } else { 0 };
+        Driver::declining(new(), layout, declined)
+    }
+
     fn run<K: Kind>(&mut self, new: &dyn Fn() -> K, layout: Layout, steps: u64) {
-        let mut driver = Driver::ready(new(), layout);
+        let mut driver = self.driver(new, layout);
         let queues = new().queues().len() as u64;
         for _ in 0..steps {
             let queue = self.random.below(queues) as usize;
@@ -286,7 +293,7 @@ impl Hail {
             assert!(!told.iter().any(|told| matches!(told, Told::Stop(_) | Told::Line(..))));
             if driver.needs_reset() || self.random.below(200) == 0 {
                 self.resets += 1;
-                driver = Driver::ready(new(), layout);
+                driver = self.driver(new, layout);
             }
         }
     }

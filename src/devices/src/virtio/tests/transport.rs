@@ -3,7 +3,8 @@
 use super::super::entropy::Entropy;
 use super::super::registers::Layout::{Legacy, Modern};
 use super::super::{Empty, Virtio};
-use super::driver::{Driver, In, SOURCE};
+use super::super::registers::feature::EVENT_IDX;
+use super::driver::{Driver, ENTRIES, In, SOURCE};
 use crate::testing::{Bench, Told, state};
 use crate::{Device, Refusal, StateReader};
 use cantus_isa::Width::{Byte, Double, Half, Word};
@@ -77,11 +78,51 @@ fn requests_come_back_through_either_layout_and_raise_the_interrupt() {
 
 #[test]
 fn a_driver_that_wants_no_interrupt_gets_none() {
-    let mut driver = Driver::ready(Entropy, Modern);
+    let mut driver = Driver::declining(Entropy, Modern, EVENT_IDX);
     let [_, available, _] = driver.rings(0);
     driver.put(available, &[1, 0]);
     driver.request(0, &[In(1)]);
     assert_eq!((driver.load(0x60), driver.used(0).0), (0, 1));
+}
+
+/// Section 2.7.7 to 2.7.10.
+#[test]
+fn either_side_is_told_of_the_entries_that_it_wants_to_be_told_of() {
+    for layout in [Legacy, Modern] {
+        let mut driver = Driver::ready(Entropy, layout);
+        let [_, available, _] = driver.rings(0);
+        for (used, wanted, expected) in [(1, 0, 1), (2, 2, 0), (3, 2, 1), (4, 0xffff, 0), (5, 4, 1)] {
+            driver.submit(0, &[In(1)], false);
+            driver.want(0, wanted);
+            // The flags say nothing then.
+            driver.put(available, &[1, 0]);
+            driver.notify(0);
+            assert_eq!((driver.used(0).0, driver.load(0x60)), (used, expected), "{wanted} was wanted");
+            assert_eq!(driver.wanted(0), used, "the next one");
+            driver.store(0x64, 1);
+        }
+        // Of two that come back at once the first one is wanted.
+        driver.submit(0, &[In(1)], false);
+        driver.submit(0, &[In(1)], false);
+        driver.want(0, 5);
+        driver.notify(0);
+        assert_eq!((driver.used(0).0, driver.load(0x60), driver.wanted(0)), (7, 1, 7));
+    }
+}
+
+/// Another core makes a chain available when the device has looked already, and does not notify, since it has not seen yet
+/// that the device wants to be told.
+#[test]
+fn what_becomes_available_in_the_middle_of_a_step_is_not_forgotten() {
+    let mut driver = Driver::ready(Entropy, Modern);
+    let [_, available, used] = driver.rings(0);
+    driver.submit(0, &[In(1)], false);
+    driver.submit(0, &[In(1)], false);
+    // The second one's index and the first one's are told apart by who writes them.
+    driver.put(available + 2, &1_u16.to_le_bytes());
+    driver.bench.other_core = Some((used + 4 + 8 * ENTRIES, vec![(available + 2, vec![2, 0])]));
+    driver.notify(0);
+    assert_eq!((driver.used(0).0, driver.wanted(0)), (2, 2));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //!
 //! The guest is 10.0.2.15, by DHCP. The gateway 10.0.2.2 accepts its connections in the name of everybody and makes the same
 //! ones on the host; 10.0.2.2 itself stands for the host's 127.0.0.1. What is asked of 10.0.2.3, the host's resolver is
-//! asked. Connections to ports of the host's 127.0.0.1 can be forwarded to the guest. Nothing else gets in or out.
+//! asked; other datagrams of UDP go where they want, and so do answers to them. Connections to ports of the host's 127.0.0.1
+//! can be forwarded to the guest. Nothing else gets in or out.
 
+mod datagrams;
 mod dhcp;
 mod gateway;
 #[cfg(test)]
@@ -25,6 +27,8 @@ const RESOLVER: Ipv4Address = Ipv4Address::new(10, 0, 2, 3);
 const GUEST: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const NETWORK_BITS: u8 = 24;
 const DNS_PORT: u16 = 53;
+/// The most bytes of a datagram: what a frame has room for.
+const DATAGRAM_BYTES: usize = 1472;
 /// The most frames of the guest that wait for the gateway. More are lost.
 const FRAMES_MAX: usize = 256;
 

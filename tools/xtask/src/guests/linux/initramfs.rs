@@ -1,4 +1,4 @@
-//! The first file system: busybox, the kernel's modules, small works, programs with bugs, and our `init`.
+//! The first file system: busybox, the kernel's modules, small works, programs and a module with bugs, and our `init`.
 //!
 //! The same one serves Debian's kernel and the small one. Its bytes follow from its ingredients.
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::apt::Fetched;
 use super::cpio::Archive;
 use super::kernel::Kernel;
+use super::module::Module;
 use super::piece::{self, Ingredients};
 use super::programs::Programs;
 use super::{host, libraries, sources_folder};
@@ -21,10 +22,19 @@ pub const PACKAGES: &[&str] = &["busybox-static", "libc6", "liblzma5", "pigz", "
 const DEBIANS: &[&str] = &["usr/bin/pigz", "usr/bin/xz"];
 
 /// Files of ours, by their place in the guest, and whether they are programs.
-const OURS: &[(&str, bool)] = &[("init", true), ("works.sh", false)];
+const OURS: &[(&str, bool)] = &[("init", true), ("works.sh", false), ("devices.sh", true)];
+
+/// What the module knows.
+const BUGS_OF_MODULE: &[&str] = &["list", "update", "refcount", "deadlock"];
 
 /// Makes the archive, and says whether it had to be made.
-pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Programs) -> Result<bool> {
+pub fn make(
+    path: &Path,
+    packages: &[Fetched],
+    kernel: &Kernel,
+    modules: &[Module],
+    programs: &Programs,
+) -> Result<bool> {
     let mut from = Ingredients::of_recipe(concat!(include_str!("initramfs.rs"), include_str!("cpio.rs")));
     for package in packages {
         from.add("package", package.package.to_string());
@@ -32,6 +42,11 @@ pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Progr
     let (release, programs) = (kernel.release()?, programs.stripped()?);
     from.add("kernel", fs::read(kernel.made_from())?);
     for (name, bytes) in &programs {
+        from.add(name, bytes);
+    }
+    let bugs = modules.iter().map(|module| Ok((format!("{}/bugs.ko", module.release), module.stripped()?)));
+    let bugs = bugs.collect::<Result<Vec<_>>>()?;
+    for (name, bytes) in &bugs {
         from.add(name, bytes);
     }
     for (name, path) in scripts()? {
@@ -51,6 +66,9 @@ pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Progr
         for (name, path) in piece::files_below(&kernel.modules())? {
             archive.file(&format!("usr/lib/modules/{release}/{name}"), fs::read(path)?, false);
         }
+        for (name, bytes) in bugs {
+            archive.file(&format!("usr/lib/modules/{name}"), bytes, false);
+        }
         for (name, bytes) in programs {
             let place = if name.starts_with("bugs/") { name } else { format!("usr/bin/{name}") };
             archive.file(&place, bytes, true);
@@ -63,15 +81,22 @@ pub fn make(path: &Path, packages: &[Fetched], kernel: &Kernel, programs: &Progr
     })
 }
 
-/// Our scripts, by their place in the guest. One of a bug serves the broken program and the fixed one.
+/// Our scripts, by their place in the guest. One of a bug serves the broken program and the fixed one, and one serves all bugs
+/// of the module.
 fn scripts() -> Result<Vec<(String, PathBuf)>> {
     let sources = sources_folder();
     let mut scripts: Vec<_> = OURS.iter().map(|(name, _)| ((*name).to_owned(), sources.join(name))).collect();
+    let mut both = |name: &str, path: PathBuf| {
+        scripts.push((format!("bugs/{name}"), path.clone()));
+        scripts.push((format!("bugs/{name}-fixed"), path));
+    };
     for (name, path) in piece::files_below(&sources.join("bugs"))? {
         if let Some(name) = name.strip_suffix(".sh") {
-            scripts.push((format!("bugs/{name}"), path.clone()));
-            scripts.push((format!("bugs/{name}-fixed"), path));
+            both(name, path);
         }
+    }
+    for bug in BUGS_OF_MODULE {
+        both(&format!("module_{bug}"), sources.join("module/module.sh"));
     }
     Ok(scripts)
 }

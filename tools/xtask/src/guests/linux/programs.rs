@@ -18,6 +18,8 @@ const GXX: &str = "riscv64-linux-gnu-g++";
 /// Where programs with a bug lie in the guest; what is a script there runs the program of the same name in the second.
 const BUGS: &str = "bugs";
 const BUGS_BEHIND_SCRIPTS: &str = "bugs/programs";
+/// Programs without bugs, each of one file.
+const OURS: [&str; 3] = ["alarm", "counters", "workload"];
 /// A library to link with, in its package.
 const LIBBZ2: &str = "usr/lib/riscv64-linux-gnu/libbz2.a";
 
@@ -35,12 +37,16 @@ impl Programs {
             from.add(compiler, host::output(host::command(compiler).arg("--version"))?);
         }
         from.add("packages", format!("{} {}", pbzip2.package, libbz2.package));
-        from.add("workload.c", fs::read(sources.join("workload.c"))?);
+        for program in OURS {
+            from.add(program, fs::read(sources.join(format!("{program}.c")))?);
+        }
         from.add_folder(&sources.join(BUGS))?;
         let folder = out.join("programs");
         piece::make(&folder, &from, |folder| {
             fs::create_dir_all(folder.join(BUGS_BEHIND_SCRIPTS))?;
-            compile(&sources.join("workload.c"), false, &folder.join("workload"))?;
+            for program in OURS {
+                compile(&sources.join(format!("{program}.c")), false, &folder.join(program))?;
+            }
             for source in bugs(&sources)? {
                 let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 compile(&source, false, &folder.join(BUGS).join(&name))?;

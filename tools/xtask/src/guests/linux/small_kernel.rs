@@ -1,5 +1,5 @@
 //! The small kernel: Debian's source, configured by `tests/guests/linux/kernel-256.config` for up to 256 harts, with every
-//! driver built in, and with symbols and source lines in its ELF file.
+//! driver built in, and with symbols and source lines in its ELF file. Beside it lies the module with bugs for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::apt::Fetched;
 use super::kernel::is_image;
+use super::module::{self, Module};
 use super::piece::{self, Ingredients};
 use super::{host, sources_folder};
 
@@ -24,9 +25,11 @@ impl SmallKernel {
     pub fn make(work: &Path, out: &Path, package: &Fetched) -> Result<Self> {
         let sources = sources_folder();
         let folder = out.join("kernel-256");
-        let mut from = Ingredients::of_recipe(include_str!("small_kernel.rs"));
+        let mut from =
+            Ingredients::of_recipe(concat!(include_str!("small_kernel.rs"), include_str!("module.rs")));
         from.add("package", package.package.to_string());
         from.add(CONFIGURATION, fs::read(sources.join(CONFIGURATION))?);
+        module::add_sources(&mut from)?;
         from.add("compiler", host::output(host::command("riscv64-linux-gnu-gcc").arg("--version"))?);
         piece::make(&folder, &from, |folder| {
             eprintln!("building the small kernel: this takes minutes");
@@ -39,6 +42,18 @@ impl SmallKernel {
     pub fn find(out: &Path) -> Option<Self> {
         let folder = out.join("kernel-256");
         folder.join("Image").is_file().then_some(Self { folder })
+    }
+
+    /// The module with bugs for it, if it was built.
+    pub fn module(&self) -> Result<Option<Module>> {
+        let path = self.folder.join("bugs.ko");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let release = self.folder.join("release");
+        let release =
+            fs::read_to_string(&release).with_context(|| format!("cannot read {}", release.display()))?;
+        Ok(Some(Module { release: release.trim_end().to_owned(), path }))
     }
 
     /// The image to boot; beside it lies `vmlinux`, for symbols and source lines.
@@ -65,12 +80,15 @@ fn build(work: &Path, package: &Fetched, folder: &Path) -> Result<()> {
         &fs::read_to_string(sources.join(CONFIGURATION))?,
         &fs::read_to_string(tree.join(".config"))?,
     )?;
-    host::output(make(&tree).args(["-s", "Image"]))?;
+    // The second one for what modules need to know of it.
+    host::output(make(&tree).args(["-s", "Image", "modules"]))?;
     let image = fs::read(tree.join("arch/riscv/boot/Image"))?;
     ensure!(is_image(&image), "what was built is no RISC-V image");
     fs::write(folder.join("Image"), image)?;
     fs::copy(tree.join("vmlinux"), folder.join("vmlinux"))?;
     fs::copy(tree.join(".config"), folder.join("config"))?;
+    fs::copy(tree.join("include/config/kernel.release"), folder.join("release"))?;
+    module::build(&mut make(&tree), work, &folder.join("bugs.ko"))?;
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 //! A guest's wish to connect waits until the host is connected; then the guest is, too. Where the host is refused, the stack
 //! knows no such port, and refuses the guest. Connections and questions have a limit, and buffers of a fixed size.
 
+use super::datagrams::Datagrams;
 use super::dhcp::{self, CLIENT_PORT, SERVER_PORT};
-use super::{DNS_PORT, FRAMES_MAX, GATEWAY, GUEST, NETWORK_BITS, RESOLVER};
+use super::{DATAGRAM_BYTES, DNS_PORT, FRAMES_MAX, GATEWAY, GUEST, NETWORK_BITS, RESOLVER};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -14,14 +15,14 @@ use smoltcp::socket::udp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
     ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpCidr, IpEndpoint, IpProtocol,
-    Ipv4Address, Ipv4Packet, TcpPacket,
+    Ipv4Address, Ipv4Packet, TcpPacket, UdpPacket,
 };
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 
 /// The gateway's address on the wire, which is QEMU's.
-const ADDRESS: EthernetAddress = EthernetAddress([0x52, 0x55, 0x0a, 0x00, 0x02, 0x02]);
+pub(super) const ADDRESS: EthernetAddress = EthernetAddress([0x52, 0x55, 0x0a, 0x00, 0x02, 0x02]);
 /// The most bytes of a frame, with its header.
 const FRAME_BYTES: usize = 1514;
 /// The most connections, and the bytes that each holds in either direction.
@@ -29,9 +30,8 @@ const CONNECTIONS_MAX: usize = 128;
 const BUFFER_BYTES: usize = 64 << 10;
 /// For how long what was sent to the guest may remain unanswered.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
-/// The most questions that the host's resolver is asked at a time, and the most bytes of an answer.
+/// The most questions that the host's resolver is asked at a time.
 const QUERIES_MAX: usize = 64;
-const DATAGRAM_BYTES: usize = 1472;
 /// The gateway's own ports, for connections to the guest.
 const OWN_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 
@@ -122,6 +122,7 @@ pub(super) struct Gateway {
     wishes: Vec<Wish>,
     connections: Vec<Connection>,
     queries: VecDeque<Query>,
+    datagrams: Datagrams,
     own_port: u16,
 }
 
@@ -164,14 +165,17 @@ impl Gateway {
             wishes: Vec::new(),
             connections: Vec::new(),
             queries: VecDeque::new(),
+            datagrams: Datagrams::default(),
             own_port: *OWN_PORTS.start(),
         }
     }
 
-    /// A frame of the guest. It goes on into the stack, unless it is a wish to connect, or not for the gateway.
+    /// A frame of the guest. It goes on into the stack, unless it is a wish to connect, a datagram for somebody else, or not
+    /// for the gateway.
     pub(super) fn receive(&mut self, frame: Vec<u8>) {
         match purpose(&frame) {
             Some(Purpose::Connect(ends)) => self.wish(ends, frame),
+            Some(Purpose::Datagram) => self.datagrams.send(&frame, Instant::now()),
             Some(Purpose::Other) => self.frames.inward.push_back(frame),
             None => {}
         }
@@ -233,6 +237,7 @@ impl Gateway {
         });
         self.interface.poll(Instant::now(), &mut self.frames, &mut self.sockets);
         self.frames.outward.drain(..).for_each(|frame| give(&frame));
+        self.datagrams.work(Instant::now(), give);
     }
 
     /// Lets the guest in where the host is connected, or refused.
@@ -297,13 +302,16 @@ impl Gateway {
 
     /// How long there is nothing to do, if nobody says anything; none is for ever.
     pub(super) fn rest(&mut self) -> Option<std::time::Duration> {
-        self.interface.poll_delay(Instant::now(), &self.sockets).map(Into::into)
+        let now = Instant::now();
+        let stack = self.interface.poll_delay(now, &self.sockets);
+        stack.into_iter().chain(self.datagrams.rest(now)).min().map(Into::into)
     }
 
     /// Adds what there may be something to do for before that.
     pub(super) fn awaits<'a>(&'a self, events: &mut Vec<PollFd<'a>>) {
         events.extend(self.wishes.iter().map(|wish| PollFd::new(&wish.host, PollFlags::OUT)));
         events.extend(self.queries.iter().map(|query| PollFd::new(&query.host, PollFlags::IN)));
+        self.datagrams.awaits(events);
         for connection in &self.connections {
             let guest = self.sockets.get::<tcp::Socket<'_>>(connection.guest);
             let mut flags = PollFlags::empty();
@@ -371,15 +379,19 @@ fn ask(resolver: SocketAddr, question: &[u8]) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Whom the host knows by the address that the guest means; none whom it must not reach: those next to it, and the host
+/// itself by any other name than the gateway's.
+pub(super) fn host_address(address: Ipv4Addr) -> Option<Ipv4Addr> {
+    let is_near = address.octets()[..3] == GATEWAY.octets()[..3];
+    match address {
+        GATEWAY => Some(Ipv4Addr::LOCALHOST),
+        address => (!is_near && !address.is_loopback() && !address.is_unspecified()).then_some(address),
+    }
+}
+
 /// Begins a connection of the host to whom the guest means.
 fn host_connection(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
-    let is_near = address.octets()[..3] == GATEWAY.octets()[..3];
-    let address = if address == GATEWAY { Ipv4Addr::LOCALHOST } else { address };
-    if is_near && address != Ipv4Addr::LOCALHOST
-        || !is_near && (address.is_loopback() || address.is_unspecified())
-    {
-        return Err(io::ErrorKind::HostUnreachable.into());
-    }
+    let address = host_address(address).ok_or(io::ErrorKind::HostUnreachable)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     match connect(&socket, &SocketAddrV4::new(address, port)) {
@@ -392,6 +404,8 @@ fn host_connection(address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
 enum Purpose {
     /// A wish to connect.
     Connect(Ends),
+    /// A datagram that is neither for DHCP nor for the resolver.
+    Datagram,
     /// Anything else that the stack understands.
     Other,
 }
@@ -419,7 +433,12 @@ fn purpose(frame: &[u8]) -> Option<Purpose> {
                 let is_wish = segment.syn() && !segment.ack() && from.port() != 0 && to.port() != 0;
                 return Some(if is_wish { Purpose::Connect((from, to)) } else { Purpose::Other });
             }
-            (protocol == IpProtocol::Udp || is_ours(packet.dst_addr())).then_some(Purpose::Other)
+            if protocol == IpProtocol::Udp {
+                let to = UdpPacket::new_checked(packet.payload()).ok()?.dst_port();
+                let is_known = to == SERVER_PORT || (packet.dst_addr(), to) == (RESOLVER, DNS_PORT);
+                return Some(if is_known { Purpose::Other } else { Purpose::Datagram });
+            }
+            is_ours(packet.dst_addr()).then_some(Purpose::Other)
         }
         EthernetProtocol::Ipv6 | EthernetProtocol::Unknown(_) => None,
     }

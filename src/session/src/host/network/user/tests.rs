@@ -193,6 +193,74 @@ fn the_host_gets_in_where_it_forwards() {
 }
 
 #[test]
+fn datagrams_go_to_the_host_and_only_who_was_asked_answers_from_whatever_port() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut guest = Guest::new(User::open(&[]).unwrap());
+    let mut socket = udp_socket();
+    socket.bind(5000).unwrap();
+    let port = server.local_addr().unwrap().port();
+    socket.send_slice(&[7; 1000], IpEndpoint::from((GATEWAY, port))).unwrap();
+    let handle = guest.sockets.add(socket);
+    guest.until(|sockets| (sockets.get::<udp::Socket<'_>>(handle).send_queue() == 0).then_some(()));
+    let mut heard = [0; 2000];
+    let (length, from) = server.recv_from(&mut heard).unwrap();
+    assert_eq!(heard[..length], [7; 1000]);
+    let [stranger, other] = ["127.0.0.2:0", "127.0.0.1:0"].map(|at| UdpSocket::bind(at).unwrap());
+    for (socket, said) in [(&stranger, &b"I am"[..]), (&other, &[1; 2000]), (&other, b""), (&server, b"here")] {
+        socket.send_to(said, from).unwrap();
+    }
+    let mut answers = Vec::new();
+    let mut socket = |sockets: &mut SocketSet<'static>| {
+        let socket = sockets.get_mut::<udp::Socket<'_>>(handle);
+        while let Ok((answer, from)) = socket.recv() {
+            answers.push((answer.to_vec(), from.endpoint));
+        }
+        (answers.len() == 2).then(|| answers.clone())
+    };
+    let answers = guest.until(&mut socket);
+    let from = |socket: &UdpSocket| IpEndpoint::from((GATEWAY, socket.local_addr().unwrap().port()));
+    assert_eq!(answers, [(vec![], from(&other)), (b"here".to_vec(), from(&server))]);
+}
+
+/// A frame with a datagram of nothing, from this port of the guest.
+fn datagram(port: u16, to: Ipv4Address) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    frame.extend([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0]);
+    frame.extend(GUEST.octets());
+    frame.extend(to.octets());
+    let sum: u32 = frame[14..].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    frame[24..26].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+    frame.extend(port.to_be_bytes());
+    // Without a checksum.
+    frame.extend([0, 9, 0, 8, 0, 0]);
+    frame
+}
+
+#[test]
+fn ports_that_send_are_limited_and_forgotten_when_they_are_silent() {
+    use datagrams::{Datagrams, FLOWS_MAX, SILENCE_MAX};
+    let (mut flows, begin) = (Datagrams::default(), Instant::from_secs(1_000));
+    assert_eq!(flows.rest(begin), None);
+    for number in 0..2 * FLOWS_MAX as u16 {
+        flows.send(&datagram(1 + number, GATEWAY), begin + smoltcp::time::Duration::from_secs(number.into()));
+    }
+    assert_eq!(flows.len(), FLOWS_MAX);
+    let oldest = begin + smoltcp::time::Duration::from_secs(FLOWS_MAX as u64);
+    assert_eq!(flows.rest(oldest), Some(SILENCE_MAX));
+    flows.work(oldest + SILENCE_MAX, |_| panic!("nobody answers"));
+    assert_eq!(flows.len(), FLOWS_MAX - 1, "the one that has been silent the longest");
+    flows.work(oldest + SILENCE_MAX * 2, |_| panic!("nobody answers"));
+    assert_eq!(flows.len(), 0);
+    for to in [RESOLVER, Ipv4Address::new(127, 0, 0, 1), Ipv4Address::BROADCAST, Ipv4Address::new(224, 0, 0, 1)] {
+        flows.send(&datagram(1, to), begin);
+    }
+    let mut fragment = datagram(1, GATEWAY);
+    fragment[20] = 0x20;
+    flows.send(&fragment, begin);
+    assert_eq!(flows.len(), 0, "nobody there is to be reached");
+}
+
+#[test]
 fn questions_go_to_the_hosts_resolver() {
     let resolver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut user = User::open(&[]).unwrap();
