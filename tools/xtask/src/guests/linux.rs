@@ -186,7 +186,8 @@ fn make(plan: &Plan, lock: &Lock, apt: &Apt, out: &Path, work: &Path) -> Result<
     }
 
     let packages = apt.fetch(&lock.named(initramfs::PACKAGES)?)?;
-    let libc = packages.iter().find(|package| package.package.name == LIBC).context("there is no C library")?;
+    let libc =
+        packages.iter().find(|package| package.package.name == LIBC).context("there is no C library")?;
     let headers = module::fetch_headers(apt, &kernel_package.package)?;
     let mut modules = vec![Module::make(work, out, &kernel, &headers, libc)?];
     modules.extend(small.as_ref().map(SmallKernel::module).transpose()?.flatten());

@@ -2,8 +2,8 @@
 
 use super::super::entropy::Entropy;
 use super::super::registers::Layout::{Legacy, Modern};
-use super::super::{Empty, Virtio};
 use super::super::registers::feature::EVENT_IDX;
+use super::super::{Empty, Virtio};
 use super::driver::{Driver, ENTRIES, In, SOURCE};
 use crate::testing::{Bench, Told, state};
 use crate::{Device, Refusal, StateReader};

@@ -27,8 +27,7 @@ pub const ALWAYS: &[Tool] = &[
 /// What the root image needs.
 pub const ROOT: &[Tool] = &[("mke2fs", "e2fsprogs")];
 /// What building a kernel needs.
-pub const KERNEL: &[Tool] =
-    &[("flex", "flex"), ("bison", "bison"), ("bc", "bc"), ("perl", "perl")];
+pub const KERNEL: &[Tool] = &[("flex", "flex"), ("bison", "bison"), ("bc", "bc"), ("perl", "perl")];
 /// What trying the guests needs.
 pub const QEMU: &[Tool] = &[("qemu-system-riscv64", "qemu-system-misc"), ("timeout", "coreutils")];
 

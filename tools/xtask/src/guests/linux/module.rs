@@ -22,7 +22,8 @@ const SOURCES: &str = "module";
 const FILE: &str = "bugs.ko";
 const GCC: &str = "riscv64-linux-gnu-gcc";
 /// The tools that a build runs: the name that it calls, and the program that does it, below `scripts`.
-const TOOLS: &[(&str, &str)] = &[("basic/fixdep", "basic/fixdep"), ("mod/modpost", "mod/modpost.real-lsb-64")];
+const TOOLS: &[(&str, &str)] =
+    &[("basic/fixdep", "basic/fixdep"), ("mod/modpost", "mod/modpost.real-lsb-64")];
 /// A tool's own name ends so, once a script has taken its place.
 const RISCV64: &str = "riscv64";
 
@@ -92,7 +93,11 @@ pub fn build(make: &mut Command, work: &Path, module: &Path) -> Result<()> {
     let here = folder.path().display();
     // Neither the place of the sources nor that of the headers is in what is built; of two maps the last one is tried first.
     let maps = format!("-ffile-prefix-map={}=. -ffile-prefix-map={here}=.", work.display());
-    make.arg("-s").arg(format!("M={here}")).arg(format!("CC={GCC}")).arg(format!("KCFLAGS={maps}")).arg("modules");
+    make.arg("-s")
+        .arg(format!("M={here}"))
+        .arg(format!("CC={GCC}"))
+        .arg(format!("KCFLAGS={maps}"))
+        .arg("modules");
     host::output(make).context("the module with bugs")?;
     fs::copy(folder.path().join(FILE), module)?;
     Ok(())
@@ -100,10 +105,14 @@ pub fn build(make: &mut Command, work: &Path, module: &Path) -> Result<()> {
 
 /// The packages that a module for a kernel is built with: of the kernel's own version, whichever that is.
 pub fn headers_of(kernel: &Package) -> Result<Vec<Package>> {
-    let release = kernel.name.strip_prefix("linux-image-").context("a kernel's package has its release in its name")?;
+    let release =
+        kernel.name.strip_prefix("linux-image-").context("a kernel's package has its release in its name")?;
     let (version, _) = release.rsplit_once('-').context("a release ends in its flavour")?;
-    let names =
-        [format!("linux-headers-{release}"), format!("linux-headers-{version}-common"), format!("linux-kbuild-{version}")];
+    let names = [
+        format!("linux-headers-{release}"),
+        format!("linux-headers-{version}-common"),
+        format!("linux-kbuild-{version}"),
+    ];
     Ok(names.into_iter().map(|name| Package::binary(name, kernel.version.clone())).collect())
 }
 
