@@ -130,8 +130,18 @@ fn ord_8_whoever_has_seen_an_interrupt_comes_after_the_core_that_sent_it() {
     let mut seen = 0;
     for core in first.cores() {
         let events: Vec<_> = first.stream(core).map(|event| event.expect("whole")).collect();
-        let rises =
-            events.iter().filter(|(_, event)| matches!(event, Event::Lines(lines) if lines & MSIP != 0));
+        let rises = |event: &Event| matches!(event, Event::Lines(lines) if lines & MSIP != 0);
+        let sender = CoreId(core.0 ^ 1);
+        for pair in events.windows(2).filter(|pair| rises(&pair[1].1)) {
+            let is_edge = matches!(pair[0].1, Event::Order { after, .. } if after == sender);
+            assert!(
+                is_edge && pair[0].0 == pair[1].0,
+                "ORD-8: {core} sees {:?} after {:?}",
+                pair[1],
+                pair[0]
+            );
+        }
+        let rises = events.iter().filter(|(_, event)| rises(event));
         for (at, _) in rises.step_by(97) {
             seen += 1;
             for behind in 1..=3 {
