@@ -15,8 +15,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 const FILE_BYTES: u32 = 300_000;
 /// Bytes of it that another one gives by datagrams.
 const DATAGRAMS_BYTES: usize = 20_000;
-/// The address of the host's end of a tap device, and how many bits of it are the network's.
-const TAP_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 77, 0, 1), 30);
+/// How many bits of the address of a tap device are the network's.
+const TAP_BITS: u8 = 30;
 /// Bytes of the drive, and where the guest writes and discards: so many bytes from there.
 const DRIVE_BYTES: usize = 8 << 20;
 const WRITTEN_FROM: usize = 1 << 20;
@@ -238,16 +238,22 @@ impl Drop for End<'_> {
 }
 
 /// A tap device, which is gone in the end.
-struct Tap(String);
+struct Tap {
+    name: String,
+    /// The host's end of the network; the guest is the next one.
+    address: Ipv4Addr,
+}
 
 impl Tap {
     /// Where the host lets us make one; if not, why.
     fn new() -> Result<Self, String> {
-        let tap = Self(format!("cantus{}", std::process::id()));
-        let (address, bits) = TAP_ADDRESS;
-        ip(&["tuntap", "add", &tap.0, "mode", "tap"])?;
-        ip(&["addr", "add", &format!("{address}/{bits}"), "dev", &tap.0])?;
-        ip(&["link", "set", &tap.0, "up"])?;
+        // Networks of other runs of this test are others.
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let address = Ipv4Addr::new(10, 77, high & 0x7f | 0x80, low & 0xfc | 1);
+        let tap = Self { name: format!("cantus{}", std::process::id()), address };
+        ip(&["tuntap", "add", &tap.name, "mode", "tap"])?;
+        ip(&["addr", "add", &format!("{address}/{TAP_BITS}"), "dev", &tap.name])?;
+        ip(&["link", "set", &tap.name, "up"])?;
         Ok(tap)
     }
 }
@@ -255,7 +261,7 @@ impl Tap {
 impl Drop for Tap {
     fn drop(&mut self) {
         // Where it was not made, it need not be taken away.
-        drop(ip(&["tuntap", "del", &self.0, "mode", "tap"]));
+        drop(ip(&["tuntap", "del", &self.name, "mode", "tap"]));
     }
 }
 
@@ -272,7 +278,7 @@ fn a_tap_device_and_a_drive_written_through_are_recorded_behind_registers_of_eit
     let tap = Tap::new();
     let works = match &tap {
         Ok(tap) => {
-            slots.push(card(0, Wire::Tap(tap.0.clone())));
+            slots.push(card(0, Wire::Tap(tap.name.clone())));
             format!("tap,console,{WORKS}")
         }
         Err(error) => {
@@ -283,10 +289,12 @@ fn a_tap_device_and_a_drive_written_through_are_recorded_behind_registers_of_eit
             WORKS.to_owned()
         }
     };
-    let server = Server::new(if tap.is_ok() { TAP_ADDRESS.0 } else { Ipv4Addr::LOCALHOST });
+    let host = tap.as_ref().map_or(Ipv4Addr::LOCALHOST, |tap| tap.address);
+    let end = Ipv4Addr::from_bits(host.to_bits() + 1);
+    let server = Server::new(host);
     let (mut guest, options, said) = guest(&works, slots, true);
     let words = &mut guest.kernel.as_mut().expect("it is a kernel").command_line;
-    words.push_str(&format!(" http_port={}", server.port()));
+    words.push_str(&format!(" tap_host={host} tap_guest={end}/{TAP_BITS} http_port={}", server.port()));
     // Its alarm is of the host's time, too.
     let clock = ClockPolicy::Host;
     let (input, reads) = hand();

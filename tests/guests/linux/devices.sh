@@ -3,8 +3,8 @@
 #
 #   devices.sh NAME...   these, one after the other. Prints `DEVICE name rc=STATUS` for each; the status is 1 if one failed
 #
-# Words of the kernel's command line that they read come as variables: http_port, udp_port. The server at http_host is known
-# once there is a network.
+# Words of the kernel's command line that they read come as variables: http_port, udp_port, tap_host, tap_guest. The server
+# at http_host is known once there is a network.
 
 export PATH=/usr/bin:/bin:/applets
 cd /tmp || exit 1
@@ -78,8 +78,8 @@ user() {
 
 # A tap device of the host, which has an address there.
 tap() {
-    http_host=10.77.0.1
-    address 10.77.0.2/30 && ping -c 2 $http_host && fetch file
+    http_host=$tap_host
+    address "$tap_guest" && ping -c 2 $http_host && fetch file
 }
 
 # A folder of the host that can be read, and not written to.
