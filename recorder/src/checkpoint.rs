@@ -6,7 +6,7 @@
 
 use crate::state::Pace;
 use crate::{Lane, Recorder};
-use cantus_engine::write_core;
+use cantus_engine::{Stopwatch, write_core};
 use cantus_interp::Core;
 use cantus_memory::{PageIndex, Ram};
 use cantus_traces::{Checkpoint, ContentDigest, Position, limits::PAGE_BYTES};
@@ -15,8 +15,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Gives the state of the machine's devices, while no core runs.
-pub type DeviceState = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
+/// The machine's devices as a checkpoint has them, while no core runs.
+pub trait Devices: Send + Sync {
+    /// Their state, less their pages.
+    fn state(&self) -> Vec<u8>;
+
+    /// The numbers of their pages that were written since this was asked last, ascending; or of all of them.
+    fn take_changed_pages(&self, all: bool) -> Vec<u64>;
+
+    /// What such a page holds.
+    fn page(&self, number: u64) -> [u8; PAGE_BYTES];
+}
 
 /// How much of the end of a run a trace is to hold.
 #[derive(Clone)]
@@ -27,8 +36,8 @@ pub enum Keep {
     Time {
         /// So much.
         keep: Duration,
-        /// The host's time, from any beginning.
-        now: Arc<dyn Fn() -> Duration + Send + Sync>,
+        /// Tells the time; it is stopped while the guest is.
+        watch: Arc<Stopwatch>,
     },
 }
 
@@ -37,22 +46,24 @@ impl Keep {
     pub(crate) fn pace(&self) -> Option<Pace> {
         match self {
             Self::Steps(_) => None,
-            Self::Time { keep, now } => Some(Pace::new(*keep / 4, now.clone())),
+            Self::Time { keep, watch } => Some(Pace::new(*keep / 4, watch.clone())),
         }
     }
 
     fn now(&self) -> Duration {
         match self {
             Self::Steps(_) => Duration::ZERO,
-            Self::Time { now, .. } => now(),
+            Self::Time { watch, .. } => watch.shows(),
         }
     }
 
-    /// Whether the run from the first of two checkpoints to the second is as long as that.
-    fn is_reached(&self, first: &Held, last: &Held) -> bool {
+    /// Whether the run from the first of two checkpoints to the second is so many times as long as that.
+    fn is_reached(&self, first: &Held, last: &Held, times: u32) -> bool {
         match self {
-            Self::Steps(steps) => last.steps.saturating_sub(first.steps) >= *steps,
-            Self::Time { keep, .. } => last.at.saturating_sub(first.at) >= *keep,
+            Self::Steps(steps) => {
+                last.steps.saturating_sub(first.steps) >= steps.saturating_mul(times.into())
+            }
+            Self::Time { keep, .. } => last.at.saturating_sub(first.at) >= keep.saturating_mul(times),
         }
     }
 }
@@ -61,7 +72,7 @@ impl Keep {
 pub(crate) struct Checkpoints {
     /// Every how many steps of all cores; 0: never.
     interval: u64,
-    devices: DeviceState,
+    devices: Box<dyn Devices>,
     /// How much the trace holds at least, and not much more; none: it holds all.
     keep: Option<Keep>,
     written: Mutex<Written>,
@@ -89,12 +100,16 @@ impl Written {
         self.held.back().copied().unwrap_or_default()
     }
 
-    /// The cut that the trace may begin at, if all before it is more than it has to hold.
+    /// The cut that the trace is to begin at, if it holds twice as much as it has to: what is kept is written again, so
+    /// that it is not done more often.
     fn outlived(&mut self, keep: &Keep) -> Option<u32> {
         let last = self.last();
+        if !self.held.front().is_some_and(|first| keep.is_reached(first, &last, 2)) {
+            return None;
+        }
         let mut outlived = None;
         while let Some(next) = self.held.get(1)
-            && keep.is_reached(next, &last)
+            && keep.is_reached(next, &last, 1)
         {
             outlived = next.cut;
             self.held.pop_front();
@@ -104,7 +119,7 @@ impl Written {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(interval: u64, devices: DeviceState, keep: Option<Keep>) -> Self {
+    pub(crate) fn new(interval: u64, devices: Box<dyn Devices>, keep: Option<Keep>) -> Self {
         let begun = Held { at: keep.as_ref().map_or(Duration::ZERO, Keep::now), ..Held::default() };
         Self { interval, devices, keep, written: Mutex::new(Written { held: [begun].into() }) }
     }
@@ -137,13 +152,14 @@ impl Recorder {
             core.tlb.revoke_writes();
             states.push(state(core, lane));
         }
+        let pages = self.store_device_pages(false);
         writer.checkpoint(&Checkpoint {
             cut,
             base,
             positions: cores.iter().map(|(core, _)| Position(core.position)).collect(),
             cores: states,
-            devices: (self.checkpoints.devices)(),
-            pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).collect(),
+            devices: self.checkpoints.devices.state(),
+            pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).chain(pages).collect(),
         });
         if let Some(first) = self.checkpoints.keep.as_ref().and_then(|keep| written.outlived(keep)) {
             writer.drop_before(first);
@@ -161,14 +177,21 @@ impl Recorder {
         self.checkpoints.written.lock().held = [self.checkpoints.here(0, steps)].into();
         // Of what changed before, nothing needs to be known: everything is written.
         ram.take_changed();
+        let pages = self.store_device_pages(true);
         self.cuts.writer.checkpoint(&Checkpoint {
             cut: 0,
             base: None,
             positions,
             cores: cores.iter().map(|(core, lane)| state(core, lane)).collect(),
-            devices: (self.checkpoints.devices)(),
-            pages: ram.written_pages().map(|page| self.store(&ram, page)).collect(),
+            devices: self.checkpoints.devices.state(),
+            pages: ram.written_pages().map(|page| self.store(&ram, page)).chain(pages).collect(),
         });
+    }
+
+    fn store_device_pages(&self, all: bool) -> Vec<(u64, ContentDigest)> {
+        let devices = &self.checkpoints.devices;
+        let changed = devices.take_changed_pages(all).into_iter();
+        changed.map(|number| (number, self.cuts.writer.page(&devices.page(number)))).collect()
     }
 
     fn store(&self, ram: &Ram, page: PageIndex) -> (u64, ContentDigest) {

@@ -8,7 +8,7 @@ mod input;
 mod order;
 mod state;
 
-pub use checkpoint::{DeviceState, Keep};
+pub use checkpoint::{Devices, Keep};
 
 use cantus_engine::{Boundary, Next};
 use cantus_interp::{Blocked, Core, Extent};
@@ -44,7 +44,7 @@ pub struct Plan {
     /// The digest of the machine's memory, while no core runs.
     pub memory: MemoryDigest,
     /// The state of the machine's devices, while no core runs.
-    pub devices: DeviceState,
+    pub devices: Box<dyn Devices>,
 }
 
 /// Takes the digest of the machine's memory.

@@ -46,6 +46,31 @@ fn replayed(path: &Path) -> (Verdict, Vec<u8>) {
     (cantus::replay(path, &options).unwrap().verdict, said.bytes())
 }
 
+/// Every how many steps a trace here has a checkpoint.
+const CHECKPOINT_INTERVAL: u64 = 5_000;
+
+#[test]
+fn checkpoints_have_what_was_written_to_a_drive() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, file) = (folder.path().join("drive.cantus"), folder.path().join("image"));
+    for cores in [1, 3] {
+        let said = Captured::default();
+        let options = options(cores, peripherals(false, &file), &said);
+        let options = Options { checkpoint_interval: CHECKPOINT_INTERVAL, ..options };
+        assert_eq!(cantus::record(&guest(), &options, &path, true).unwrap().outcome, Outcome::Exit(0));
+        let trace = Trace::open(&path).unwrap();
+        let of_devices = |cut: &u32| {
+            let pages = trace.checkpoint(*cut).unwrap().pages;
+            pages.iter().filter(|(number, _)| *number >= cantus_traces::limits::DEVICE_PAGES).count()
+        };
+        let checkpoints = trace.checkpoints();
+        assert!(checkpoints.len() > 2, "{checkpoints:?}");
+        assert!(checkpoints.iter().any(|cut| of_devices(cut) != 0), "{checkpoints:?}");
+        let verified = cantus::verify_stretches(&path, &ReplayOptions::default(), 2).unwrap();
+        assert_eq!(verified.replayed.verdict, Verdict::Identical);
+    }
+}
+
 /// The guest has written to the sectors of its harts, and to no others.
 fn assert_written(file: &Path, cores: usize) {
     let (written, image) = (std::fs::read(file).unwrap(), image());

@@ -6,7 +6,7 @@ use crate::{
     Checkpoint, ContentDigest, Position, Trace, TraceError,
     frame::ChunkKind,
     layout::Placed,
-    limits::PAGE_BYTES,
+    limits::{DEVICE_PAGES, PAGE_BYTES},
     page_store::{PAGE_LIST_ENTRY_BYTES, PAGE_RECORD_BYTES, ZERO_PAGE},
     records::CheckpointBlock,
     trace::Decompressor,
@@ -100,8 +100,10 @@ impl Trace {
             for entry in raw.chunks_exact(PAGE_LIST_ENTRY_BYTES) {
                 let (page, digest) = entry.split_at(8);
                 let page = u64::from_le_bytes(page.try_into().expect("eight bytes"));
-                if page >= ram_pages || pages.last().is_some_and(|(before, _)| *before >= page) {
-                    let what = format!("expected ascending pages below {ram_pages}, came {page}");
+                let is_known = page < ram_pages || page >= DEVICE_PAGES;
+                if !is_known || pages.last().is_some_and(|(before, _)| *before >= page) {
+                    let what =
+                        format!("expected ascending pages below {ram_pages} or of devices, came {page}");
                     return Err(inner.damaged(list, what));
                 }
                 pages.push((page, ContentDigest(digest.try_into().expect("thirty-two bytes"))));
@@ -110,8 +112,8 @@ impl Trace {
         Ok(pages)
     }
 
-    /// The contents of memory at a cut, page by page in any order: all pages that are not zero, and some that are. It
-    /// reads the chunks of pages up to the checkpoint once.
+    /// The contents of memory at a cut, page by page in any order: all pages that are not zero, and some that are. And all
+    /// pages of devices, whose numbers begin at [`DEVICE_PAGES`]. It reads the chunks of pages up to the checkpoint once.
     ///
     /// # Errors
     ///

@@ -9,6 +9,8 @@ pub const HEADER_BYTES_MAX: u32 = 1 << 20;
 pub const RAM_BYTES_MIN: u64 = PAGE_BYTES as u64;
 /// The most RAM of a machine: 1 TiB.
 pub const RAM_BYTES_MAX: u64 = 1 << 40;
+/// The first number of a checkpoint's page that is not RAM's but a device's.
+pub const DEVICE_PAGES: u64 = 1 << 40;
 /// The most bytes of a guest image: 4 GiB.
 pub const IMAGE_BYTES_MAX: u64 = 1 << 32;
 /// The most guest images of one machine.

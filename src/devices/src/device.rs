@@ -3,6 +3,9 @@
 use crate::{StateError, StateReader};
 use cantus_isa::{Gpa, Width};
 
+/// Bytes of a page of a device's state.
+pub const PAGE_BYTES: usize = 4096;
+
 /// Why an access was not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -139,6 +142,24 @@ pub trait Device: Send {
 
     /// Appends the device's state: all of what later answers depend on, and nothing else.
     fn write_state(&self, into: &mut Vec<u8>);
+
+    /// A device with much state keeps it by pages, beside what [`Device::write_state`] writes: which of these were written
+    /// since this was asked last, each once, ascending.
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// What such a page holds. Zeroes where the device has no such page.
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        let _ = number;
+        into.fill(0);
+    }
+
+    /// Takes over such a page, after [`Device::read_state`], which leaves none; it does not count as written.
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        let _ = from;
+        Err(StateError::Page { device: self.name(), number })
+    }
 
     /// Takes over a state that [`Device::write_state`] wrote for a device of the same configuration. After an error the
     /// device's state is undefined, but safe.

@@ -23,5 +23,5 @@ pub mod virtio;
 #[cfg(test)]
 mod testing;
 
-pub use device::{Blocked, Device, Outcome, Outside, Refusal};
+pub use device::{Blocked, Device, Outcome, Outside, PAGE_BYTES, Refusal};
 pub use state::{StateError, StateReader};

@@ -28,6 +28,14 @@ pub enum StateError {
         /// What it is.
         found: u64,
     },
+    /// A page that the device does not have, or has no room for.
+    #[error("the state of {device}: it has no page {number:#x}")]
+    Page {
+        /// The device.
+        device: &'static str,
+        /// The page's number.
+        number: u64,
+    },
     /// There is more than the device wrote.
     #[error("the state of {device}: expected {expected} bytes, found {found}")]
     Long {

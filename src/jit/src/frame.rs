@@ -109,8 +109,11 @@ pub(crate) struct Jump {
     pub code: *const u8,
 }
 
-/// How many of these there are: a table by bits of the host address above the lowest.
+/// How many of these there are: a table by the host address without its lowest bit, mixed with its page.
 pub(crate) const JUMP_SLOTS: usize = 4096;
+
+/// How far the address is shifted to be mixed with itself: functions begin at round numbers in every page.
+const JUMP_MIX: i8 = 10;
 
 /// What stands in a place without one: no host address.
 pub(crate) const NO_JUMP: Jump = Jump { host: 0, code: std::ptr::null() };
@@ -120,7 +123,7 @@ const _: () = assert!(size_of::<Jump>() == 16 && JUMP_SLOTS.is_power_of_two());
 
 /// The place of the code at a host address.
 pub(crate) fn jump_slot(host: u64) -> usize {
-    (host >> 1) as usize % JUMP_SLOTS
+    ((host ^ host >> JUMP_MIX) >> 1) as usize % JUMP_SLOTS
 }
 
 /// What translated code and the translator tell each other.
@@ -277,8 +280,10 @@ impl Stubs {
             ; mov rcx, [rcx + ADDEND]
             ; add rcx, rax
             ; mov r13, rdx
-            ; mov edx, ecx
-            ; shr edx, 1
+            ; mov rdx, rcx
+            ; shr rdx, JUMP_MIX
+            ; xor rdx, rcx
+            ; shr rdx, 1
             ; and edx, JUMP_SLOTS as i32 - 1
             ; shl edx, 4
             ; add rdx, [rsp + JUMPS]

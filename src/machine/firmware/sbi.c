@@ -373,12 +373,107 @@ static struct result console_write_byte(u8 byte)
     return (struct result){ SBI_SUCCESS, 0 };
 }
 
+// ---- Counters (section 11) -------------------------------------------------------------------------------------
+
+// Counters are called by their bits in mcountinhibit; 1 is the clock, which counts no event.
+#define COUNTER_CYCLES 0
+#define COUNTER_INSTRUCTIONS 2
+#define COUNTERS (1UL << COUNTER_CYCLES | 1UL << COUNTER_INSTRUCTIONS)
+#define COUNTERS_END 3
+// What a counter is: the number of its CSR, and its bits less one from bit 12 on.
+#define CSR_CYCLE 0xc00UL
+#define COUNTER_BITS 64UL
+// Events: hardware's, type 0.
+#define EVENT_CYCLES 1
+#define EVENT_INSTRUCTIONS 2
+// Flags of the calls.
+#define MATCH_SKIP 1
+#define MATCH_CLEAR 2
+#define MATCH_START 4
+#define START_WITH_VALUE 1
+#define STOP_AND_RESET 1
+
+// The counters that a call names; none where one of them is not there.
+static u64 named_counters(u64 base, u64 mask)
+{
+    u64 set = base < 64 ? mask << base : 0;
+    return base < 64 && set >> base == mask && !(set & ~COUNTERS) ? set : 0;
+}
+
+static void set_counters(u64 set, u64 value)
+{
+    if (set & 1UL << COUNTER_CYCLES)
+        csr_write("mcycle", value);
+    if (set & 1UL << COUNTER_INSTRUCTIONS)
+        csr_write("minstret", value);
+}
+
+static struct result counter_info(u64 counter)
+{
+    if (counter >= COUNTERS_END || !(1UL << counter & COUNTERS))
+        return (struct result){ SBI_ERR_INVALID_PARAM, 0 };
+    return (struct result){ SBI_SUCCESS, (CSR_CYCLE + counter) | (COUNTER_BITS - 1) << 12 };
+}
+
+static struct result match_counter(u64 set, u64 flags, u64 event)
+{
+    u64 counter = event == EVENT_CYCLES ? COUNTER_CYCLES : COUNTER_INSTRUCTIONS;
+    if (!set)
+        return (struct result){ SBI_ERR_INVALID_PARAM, 0 };
+    if (flags & MATCH_SKIP)
+        counter = set & 1UL << COUNTER_CYCLES ? COUNTER_CYCLES : COUNTER_INSTRUCTIONS;
+    else if ((event != EVENT_CYCLES && event != EVENT_INSTRUCTIONS) || !(set >> counter & 1))
+        return (struct result){ SBI_ERR_NOT_SUPPORTED, 0 };
+    if (flags & MATCH_CLEAR)
+        set_counters(1UL << counter, 0);
+    if (flags & MATCH_START)
+        csr_clear("mcountinhibit", 1UL << counter);
+    return (struct result){ SBI_SUCCESS, counter };
+}
+
+static s64 start_counters(u64 set, u64 flags, u64 value)
+{
+    if (!set)
+        return SBI_ERR_INVALID_PARAM;
+    if (set & ~csr_read("mcountinhibit"))
+        return SBI_ERR_ALREADY_STARTED;
+    if (flags & START_WITH_VALUE)
+        set_counters(set, value);
+    csr_clear("mcountinhibit", set);
+    return SBI_SUCCESS;
+}
+
+static s64 stop_counters(u64 set, u64 flags)
+{
+    if (!set)
+        return SBI_ERR_INVALID_PARAM;
+    u64 stopped = set & csr_read("mcountinhibit");
+    csr_set("mcountinhibit", set);
+    if (flags & STOP_AND_RESET)
+        set_counters(set, 0);
+    return stopped ? SBI_ERR_ALREADY_STOPPED : SBI_SUCCESS;
+}
+
+static struct result call_counters(u64 function, const struct frame *frame)
+{
+    const u64 a0 = frame->x[10], flags = frame->x[12], a3 = frame->x[13];
+    const u64 set = named_counters(a0, frame->x[11]);
+    switch (function) {
+    case 0: return (struct result){ SBI_SUCCESS, COUNTERS_END };
+    case 1: return counter_info(a0);
+    case 2: return match_counter(set, flags, a3);
+    case 3: return (struct result){ start_counters(set, flags, a3), 0 };
+    case 4: return (struct result){ stop_counters(set, flags), 0 };
+    default: return (struct result){ SBI_ERR_NOT_SUPPORTED, 0 };
+    }
+}
+
 // ---- Calls -----------------------------------------------------------------------------------------------------
 
 static int is_extension(u64 extension)
 {
     return extension == EXT_BASE || extension == EXT_TIME || extension == EXT_IPI || extension == EXT_RFENCE ||
-           extension == EXT_HSM || extension == EXT_SRST || extension == EXT_DBCN;
+           extension == EXT_HSM || extension == EXT_SRST || extension == EXT_DBCN || extension == EXT_PMU;
 }
 
 static struct result call_base(u64 function, u64 argument)
@@ -444,6 +539,7 @@ static struct result call(struct hart *self, struct frame *frame)
         case 2: return console_write_byte((u8)a0);
         default: return unsupported;
         }
+    case EXT_PMU: return call_counters(function, frame);
     default: return unsupported;
     }
 }

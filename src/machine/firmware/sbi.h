@@ -17,6 +17,8 @@ enum {
     SBI_ERR_INVALID_PARAM = -3,
     SBI_ERR_INVALID_ADDRESS = -5,
     SBI_ERR_ALREADY_AVAILABLE = -6,
+    SBI_ERR_ALREADY_STARTED = -7,
+    SBI_ERR_ALREADY_STOPPED = -8,
 };
 
 // Extensions.
@@ -28,6 +30,7 @@ enum {
     EXT_HSM = 0x48534d,
     EXT_SRST = 0x53525354,
     EXT_DBCN = 0x4442434e,
+    EXT_PMU = 0x504d55,
 };
 
 // States of a hart (section 9).

@@ -8,6 +8,7 @@
 //! - Nobody waits under a lock for anything but another lock: guest memory that cannot be had at once is refused
 //!   (ORD-5), and the access made again later.
 
+mod pages;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ use cantus_engine::{Bus, BusContext, Stop, TICKS_PER_SECOND};
 use cantus_interp::{Blocked, Refusal};
 use cantus_isa::{Gpa, Width};
 use cantus_traces::{CoreId, DeviceId};
+use pages::Pages;
+use parking_lot::Mutex;
 use slot::Slot;
 
 /// Nanoseconds of a tick of the clock.
@@ -41,6 +44,7 @@ pub struct Board {
     rtc: Slot<Rtc>,
     virtio: Box<[Slot<Box<dyn devices::Device>>]>,
     host: Slot<HostSide>,
+    pages: Mutex<Pages>,
 }
 
 /// Where all devices' output and the end of the run come together: ordered like a device, so that a replay's console is
@@ -64,6 +68,7 @@ impl Board {
             rtc: Slot::new(Device::Rtc.id(), Rtc::new(map::RTC_SOURCE, TICK_NANOSECONDS)),
             virtio: (0..map::VIRTIO_SLOTS).map(virtio).collect(),
             host: Slot::new(map::HOST_SIDE, HostSide { output_bytes: 0 }),
+            pages: Mutex::default(),
         }
     }
 
@@ -87,7 +92,7 @@ impl Board {
         }
     }
 
-    /// Appends the state of all devices. To be asked for when no core runs.
+    /// Appends the state of all devices, less their pages. To be asked for when no core runs.
     pub fn write_state(&self, into: &mut Vec<u8>) {
         let mut add = |device: &dyn devices::Device| {
             let length_at = into.len();
@@ -108,9 +113,11 @@ impl Board {
         into.extend(self.host.look(|host| host.output_bytes).to_le_bytes());
     }
 
-    /// Takes over a state that [`Board::write_state`] wrote for a board of the same configuration. The interrupt lines
-    /// that follow from it are part of the cores' state and not announced. After an error the board is not to be used.
+    /// Takes over a state that [`Board::write_state`] wrote for a board of the same configuration, without pages. The
+    /// interrupt lines that follow from it are part of the cores' state and not announced. After an error the board is not
+    /// to be used.
     pub fn read_state(&self, bytes: &[u8]) -> Result<(), StateError> {
+        *self.pages.lock() = Pages::default();
         let mut whole = StateReader::new("the board", bytes);
         let mut take = |device: &mut dyn devices::Device| {
             let length = whole.u32()? as usize;
@@ -129,6 +136,20 @@ impl Board {
         self.virtio.iter().try_for_each(|slot| slot.restore(|device| take(&mut **device)))?;
         self.host.restore(|host| whole.u64().map(|bytes| host.output_bytes = bytes))?;
         whole.finish()
+    }
+
+    /// From here on, nobody has accessed the devices yet.
+    pub fn forget_accesses(&self) {
+        self.finisher.restore(|_| ());
+        self.clint.iter().for_each(|slot| slot.restore(|_| ()));
+        self.plic.restore(|_| ());
+        self.uart.restore(|_| ());
+        if let Some((_, slot)) = &self.htif {
+            slot.restore(|_| ());
+        }
+        self.rtc.restore(|_| ());
+        self.virtio.iter().for_each(|slot| slot.restore(|_| ()));
+        self.host.restore(|_| ());
     }
 
     /// The interrupt lines of a core that devices hold raised, and when its machine timer is due, in ticks. To be asked for

@@ -5,7 +5,8 @@
 //! 1. of every page of RAM that is not all zeroes, ascending: its number, counted from the start of RAM, and its bytes;
 //! 2. [`END`] in place of a number;
 //! 3. the length of the devices' state, and that state;
-//! 4. of every core that is given: the sixteen bytes of its own digest.
+//! 4. of every page of a device that was ever written, ascending: its number in checkpoints, and the digest of its bytes;
+//! 5. of every core that is given: the sixteen bytes of its own digest.
 //!
 //! So it depends on what memory holds, not on which pages were ever written, and two machines have the same digest only
 //! if all of this is the same. The content of RAM below `tohost` and `fromhost`, which no program sees, counts.
@@ -44,6 +45,10 @@ pub(crate) fn digest(ram: &Ram, board: &Board, cores: &[Digest]) -> ContentDiges
     board.write_state(&mut devices);
     hasher.update(&(devices.len() as u64).to_le_bytes());
     hasher.update(&devices);
+    board.page_digests(|number, digest| {
+        hasher.update(&number.to_le_bytes());
+        hasher.update(&digest.0);
+    });
     cores.iter().for_each(|core| hasher.update(&core.0));
     hasher.content_digest()
 }

@@ -5,6 +5,8 @@ use cantus_engine::{Bus, Configuration};
 use cantus_interp::Core;
 use cantus_machine::{Granularity, Machine, MachineConfig};
 use cantus_memory::Tlb;
+use cantus_recorder::Devices;
+use cantus_traces::limits::PAGE_BYTES;
 use cantus_traces::{ContentDigest, CoreId};
 use cantus_transactions::Safepoints;
 use std::sync::Arc;
@@ -56,20 +58,34 @@ impl Setup {
         Box::new(move || machine.digest(&[]))
     }
 
-    /// Takes the state of the devices while no core runs.
-    pub(crate) fn device_state(&self) -> Box<dyn Fn() -> Vec<u8> + Send + Sync> {
-        let machine = self.machine.clone();
-        Box::new(move || {
-            let mut state = Vec::new();
-            machine.board().write_state(&mut state);
-            state
-        })
+    /// The devices, for checkpoints.
+    pub(crate) fn devices(&self) -> Box<dyn Devices> {
+        Box::new(Checkpointed(self.machine.clone()))
     }
 
     pub(crate) fn signature(&self, options: &Options) -> Result<Option<String>, Error> {
         let Some(granularity) = options.signature_granularity else { return Ok(None) };
         let granularity = Granularity::new(granularity as u64)?;
         Ok(self.machine.signature(granularity))
+    }
+}
+
+/// A machine's devices as a checkpoint has them.
+struct Checkpointed(Arc<Machine>);
+
+impl Devices for Checkpointed {
+    fn state(&self) -> Vec<u8> {
+        let mut state = Vec::new();
+        self.0.board().write_state(&mut state);
+        state
+    }
+
+    fn take_changed_pages(&self, all: bool) -> Vec<u64> {
+        self.0.board().take_changed_pages(all)
+    }
+
+    fn page(&self, number: u64) -> [u8; PAGE_BYTES] {
+        self.0.board().load_page(number)
     }
 }
 

@@ -7,7 +7,8 @@ use crate::{Error, ReplayOptions};
 use cantus_interp::Core;
 use cantus_memory::PageIndex;
 use cantus_replayer::{Part, Until, restore};
-use cantus_traces::{Completeness, CoreId, History, Position, limits::PAGE_BYTES};
+use cantus_traces::limits::{DEVICE_PAGES, PAGE_BYTES};
+use cantus_traces::{Completeness, CoreId, History, Position};
 
 /// Which part of a run a replay is of.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -155,11 +156,18 @@ impl Opened {
             .collect::<Vec<_>>()
             .into_iter()
             .for_each(|page| ram.write(ram.address(page), &zero));
+        let board = setup.machine.board();
+        board.read_state(&checkpoint.devices).map_err(|error| bad(error.to_string()))?;
+        let mut stored = Ok(());
         self.trace.checkpoint_memory(cut, |number, page| {
-            // The reader has checked that the page is one of this machine's.
-            ram.write(ram.address(PageIndex(number as u32)), page);
+            if number < DEVICE_PAGES {
+                // The reader has checked that the page is one of this machine's.
+                ram.write(ram.address(PageIndex(number as u32)), page);
+            } else if stored.is_ok() {
+                stored = board.store_page(number, page);
+            }
         })?;
-        setup.machine.board().read_state(&checkpoint.devices).map_err(|error| bad(error.to_string()))?;
+        stored.map_err(|error| bad(error.to_string()))?;
         let mut cores = Vec::new();
         let mut histories = Vec::new();
         for ((state, position), id) in checkpoint.cores.iter().zip(&checkpoint.positions).zip(0..) {

@@ -4,12 +4,14 @@
 //! also told of each write, as the offset in bytes (eight bytes, little-endian) and the bytes; and of each flush, by an
 //! empty message. Every request is done when the notification is, so a flush has nothing to wait for.
 //!
+//! The overlay is kept by pages, a block each, so that what changes of it is known, and no more than that is looked at.
+//!
 //! The overlay has at most [`OVERLAY_BLOCKS_MAX`] blocks. A write that would make it larger is an I/O error to the guest.
 
 use super::queue::{Chain, Fail};
 use super::{Kind, Queues};
-use crate::{Outside, StateError, StateReader};
-use std::collections::BTreeMap;
+use crate::{Outside, PAGE_BYTES, StateError, StateReader};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Bytes of a sector.
@@ -20,7 +22,7 @@ pub const OVERLAY_BLOCKS_MAX: usize = 1 << 19;
 pub const ID_BYTES: usize = 20;
 
 /// Bytes of a block of the overlay.
-const BLOCK_BYTES: u64 = 4096;
+const BLOCK_BYTES: u64 = PAGE_BYTES as u64;
 /// Bytes of a request before its data.
 const HEADER_BYTES: u64 = 16;
 /// The most sectors, and segments, of a request to discard or to write zeroes.
@@ -81,14 +83,16 @@ pub struct Drive {
 /// A drive.
 pub struct Block {
     drive: Drive,
-    /// Blocks that were written, by number; none: all zeroes.
+    /// Blocks that were written, by number; none where a block is all zeroes, and only there.
     overlay: BTreeMap<u64, Option<Box<[u8]>>>,
+    /// Those of them that were written since somebody asked.
+    written: BTreeSet<u64>,
 }
 
 impl Block {
     /// A drive that holds what its image does.
     pub fn new(drive: Drive) -> Self {
-        Self { drive, overlay: BTreeMap::new() }
+        Self { drive, overlay: BTreeMap::new(), written: BTreeSet::new() }
     }
 
     fn sectors(&self) -> u64 {
@@ -135,6 +139,7 @@ impl Block {
     /// Writes these bytes, or zeroes where there are none.
     fn write(&mut self, offset: u64, length: u64, from: Option<&[u8]>) {
         for (block, within, range) in pieces(offset, length) {
+            self.written.insert(block);
             if from.is_none() && range.len() as u64 == BLOCK_BYTES {
                 self.overlay.insert(block, None);
                 continue;
@@ -146,8 +151,18 @@ impl Block {
                 Some(from) => into.copy_from_slice(&from[range]),
                 None => into.fill(0),
             }
-            self.overlay.insert(block, Some(bytes.into()));
+            self.overlay.insert(block, non_zero(bytes));
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn overlay(&self) -> &BTreeMap<u64, Option<Box<[u8]>>> {
+        &self.overlay
+    }
+
+    /// How many blocks the drive has.
+    fn blocks(&self) -> u64 {
+        (self.sectors() * SECTOR_BYTES).div_ceil(BLOCK_BYTES)
     }
 
     fn tell(&self, offset: u64, bytes: &[u8], outside: &mut dyn Outside) {
@@ -233,6 +248,11 @@ impl Block {
     }
 }
 
+/// A block of the overlay.
+fn non_zero(bytes: Vec<u8>) -> Option<Box<[u8]>> {
+    bytes.iter().any(|&byte| byte != 0).then(|| bytes.into())
+}
+
 /// The pieces of a range by blocks: the block, where in it the piece begins, and its range in what is copied.
 fn pieces(offset: u64, length: u64) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut done = 0;
@@ -311,26 +331,31 @@ impl Kind for Block {
         }
     }
 
-    fn write_state(&self, into: &mut Vec<u8>) {
-        into.extend((self.overlay.len() as u32).to_le_bytes());
-        for (block, bytes) in &self.overlay {
-            into.extend(block.to_le_bytes());
-            into.push(bytes.is_some().into());
-            into.extend(bytes.iter().flatten());
+    /// All of it is pages.
+    fn write_state(&self, _into: &mut Vec<u8>) {}
+
+    fn read_state(&mut self, _from: &mut StateReader<'_>) -> Result<(), StateError> {
+        self.overlay.clear();
+        self.written.clear();
+        Ok(())
+    }
+
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.written).into_iter().collect()
+    }
+
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        match self.overlay.get(&number) {
+            Some(Some(bytes)) => into.copy_from_slice(bytes),
+            Some(None) | None => into.fill(0),
         }
     }
 
-    fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
-        self.overlay.clear();
-        let blocks = (self.sectors() * SECTOR_BYTES).div_ceil(BLOCK_BYTES);
-        let count =
-            from.u32_up_to(blocks.min(OVERLAY_BLOCKS_MAX as u64) as u32, "the number of blocks written")?;
-        for _ in 0..count {
-            let block = from.u64_below(blocks, "the number of a block of the drive")?;
-            let is_data = from.flag()?;
-            let bytes = if is_data { Some(from.bytes(BLOCK_BYTES as usize)?.into()) } else { None };
-            self.overlay.insert(block, bytes);
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        if number >= self.blocks() || self.overlay.len() >= OVERLAY_BLOCKS_MAX {
+            return Err(StateError::Page { device: self.name(), number });
         }
+        self.overlay.insert(number, non_zero(from.to_vec()));
         Ok(())
     }
 }

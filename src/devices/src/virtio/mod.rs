@@ -21,7 +21,7 @@ pub mod share;
 #[cfg(test)]
 mod tests;
 
-use crate::{Blocked, Device, Outside, Refusal, StateError, StateReader};
+use crate::{Blocked, Device, Outside, PAGE_BYTES, Refusal, StateError, StateReader};
 use cantus_isa::Width;
 use queue::{Chain, Fail, Queue};
 use registers::{Layout, Register, feature, interrupt, status};
@@ -89,6 +89,23 @@ pub trait Kind: Send {
 
     /// See [`Device::read_state`].
     fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError>;
+
+    /// See [`Device::take_written_pages`].
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// See [`Device::load_page`].
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        let _ = number;
+        into.fill(0);
+    }
+
+    /// See [`Device::store_page`].
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        let _ = from;
+        Err(StateError::Page { device: self.name(), number })
+    }
 }
 
 /// The queues of a device, as its kind works on them.
@@ -491,6 +508,18 @@ impl<K: Kind> Device for Virtio<K> {
         self.raised = from.flag()?;
         self.queues.iter_mut().try_for_each(|queue| queue.read_state(from))?;
         self.kind.read_state(from)
+    }
+
+    fn take_written_pages(&mut self) -> Vec<u64> {
+        self.kind.take_written_pages()
+    }
+
+    fn load_page(&self, number: u64, into: &mut [u8; PAGE_BYTES]) {
+        self.kind.load_page(number, into);
+    }
+
+    fn store_page(&mut self, number: u64, from: &[u8; PAGE_BYTES]) -> Result<(), StateError> {
+        self.kind.store_page(number, from)
     }
 }
 

@@ -51,6 +51,11 @@ impl<D> Slot<D> {
         look(&self.ordered.lock().device)
     }
 
+    /// Lets the device put away what no guest can see.
+    pub(super) fn tidy<R>(&self, tidy: impl FnOnce(&mut D) -> R) -> R {
+        tidy(&mut self.ordered.lock().device)
+    }
+
     /// Puts the device into another state, in nobody's name. Nobody has accessed it since.
     pub(super) fn restore<R>(&self, restore: impl FnOnce(&mut D) -> R) -> R {
         let mut ordered = self.ordered.lock();

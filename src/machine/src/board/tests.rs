@@ -528,3 +528,38 @@ fn ord_8_the_console_is_ordered_across_devices_and_threads() {
     }
     assert!(again == console, "another order of output satisfies the edges");
 }
+
+/// What a driver would have written to the drive of slot 0, as a checkpoint has it.
+#[test]
+fn chk_1_pages_of_devices_are_in_the_digest_and_in_checkpoints() {
+    use cantus_traces::{ContentDigest, limits::DEVICE_PAGES};
+    let image = std::sync::Arc::new(vec![1; 20_000]);
+    let drive = Drive { image, read_only: false, write_through: false, id: [0; 20] };
+    let slots = vec![Peripheral::Console(80, 25), Peripheral::Drive(drive)];
+    let peripherals = Peripherals::new(Layout::Modern, slots).unwrap();
+    let board = || Board::new(1, None, &peripherals);
+    let digests = |board: &Board| {
+        let mut all = Vec::new();
+        board.page_digests(|number, digest| all.push((number, digest)));
+        all
+    };
+    let first = board();
+    assert_eq!((digests(&first), first.take_changed_pages(false)), (vec![], vec![]));
+    let page = |block: u64| DEVICE_PAGES + (1 << 40) + block;
+    for (number, byte) in [(page(4), 0), (page(0), 7)] {
+        first.store_page(number, &[byte; 4096]).unwrap();
+    }
+    assert_eq!(first.take_changed_pages(false), [], "they were in a checkpoint");
+    assert_eq!(first.take_changed_pages(true), [page(0), page(4)]);
+    assert_eq!(first.load_page(page(0)), [7; 4096]);
+    let expected = [(page(0), ContentDigest::of(&[7; 4096])), (page(4), ContentDigest::of(&[0; 4096]))];
+    assert_eq!(digests(&first), expected, "zeroes over an image that has none are a page, too");
+    for unknown in [0, DEVICE_PAGES, page(5), DEVICE_PAGES + (9 << 40), u64::MAX] {
+        assert!(first.store_page(unknown, &[1; 4096]).is_err(), "{unknown:#x}");
+        assert_eq!(first.load_page(unknown), [0; 4096], "{unknown:#x}");
+    }
+    let mut state = Vec::new();
+    first.write_state(&mut state);
+    first.read_state(&state).unwrap();
+    assert_eq!(digests(&first), [], "a state begins without pages");
+}

@@ -10,7 +10,7 @@ use super::super::share::Share;
 use super::driver::{Driver, In, Out};
 use crate::Device;
 use crate::testing::{Told, state};
-use crate::{StateReader, virtio::Virtio};
+use crate::{PAGE_BYTES, StateReader, virtio::Virtio};
 use cantus_isa::Width;
 use std::sync::Arc;
 
@@ -103,13 +103,36 @@ fn what_was_written_to_a_drive_is_in_its_state() {
     let mut other = Virtio::new(Block::new(drive(false, false)), 3, Modern);
     let mut reader = StateReader::new("block", &bytes);
     assert_eq!(other.read_state(&mut reader).and_then(|()| reader.finish()), Ok(()));
+    assert_eq!(driver.device.take_written_pages(), [0, 1]);
+    assert_eq!(driver.device.take_written_pages(), []);
+    let mut page = [7; PAGE_BYTES];
+    for number in [0, 1] {
+        driver.device.load_page(number, &mut page);
+        assert_eq!(other.store_page(number, &page), Ok(()));
+    }
+    assert_eq!(other.take_written_pages(), [], "what is taken over was not written");
+    assert!(other.store_page(3, &page).is_err(), "a block that the drive does not have");
     driver.device = other;
     assert_eq!(read(&mut driver, 7, 1536), ([[0; 512], [8; 512], [3; 512]].concat(), 0));
-    // A block that the drive does not have.
-    let mut bytes = bytes;
-    let at = bytes.len() - 4096 - 1 - 8;
-    bytes[at] = 200;
-    assert!(driver.device.read_state(&mut StateReader::new("block", &bytes)).is_err());
+    // A state begins without pages.
+    let mut reader = StateReader::new("block", &bytes);
+    assert_eq!(driver.device.read_state(&mut reader).and_then(|()| reader.finish()), Ok(()));
+    assert_eq!(read(&mut driver, 7, 1536), ([[7; 512], [8; 512], [9; 512]].concat(), 0));
+}
+
+#[test]
+fn zeroes_are_the_same_page_however_they_came() {
+    let mut pages = Vec::new();
+    for way in [0, 1] {
+        let mut driver = Driver::ready(Block::new(drive(false, false)), Modern);
+        match way {
+            0 => assert_eq!(write(&mut driver, 8, &[0; 4096]), 0),
+            _ => assert_eq!(zero(&mut driver, 11, 8, 8, 0), 0),
+        }
+        assert_eq!(driver.device.take_written_pages(), [1]);
+        pages.push(driver.device.kind.overlay().clone());
+    }
+    assert_eq!(pages[0], pages[1]);
 }
 
 #[test]

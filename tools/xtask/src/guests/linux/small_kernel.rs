@@ -1,5 +1,5 @@
 //! The small kernel: Debian's source, configured by `tests/guests/linux/kernel-256.config` for up to 256 harts, with every
-//! driver built in, and with symbols and source lines in its ELF file.
+//! driver built in, and with symbols and source lines in its ELF file. Beside it lies the module with bugs for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ impl SmallKernel {
     pub fn make(work: &Path, out: &Path, package: &Fetched) -> Result<Self> {
         let sources = sources_folder();
         let folder = out.join("kernel-256");
-        let mut from = Ingredients::of_recipe(include_str!("small_kernel.rs"));
+        let mut from =
+            Ingredients::of_recipe(concat!(include_str!("small_kernel.rs"), include_str!("module.rs")));
         from.add("package", package.package.to_string());
         from.add(CONFIGURATION, fs::read(sources.join(CONFIGURATION))?);
         module::add_sources(&mut from)?;
