@@ -82,7 +82,7 @@ impl<P: Port> Running<'_, P> {
     ///
     /// # Safety
     /// The block is alive: it was given to [`Translator::run`], and not forgotten before this run began.
-    #[inline]
+    #[inline(never)]
     pub unsafe fn step(&mut self, block: NonNull<Block>, pc: u64, index: usize) -> Option<Ended> {
         // SAFETY: the caller's. It lives until `bury`, which only the interpreter's loop calls, even if it is dropped here.
         let Block { ops, starts, .. } = unsafe { block.as_ref() };
