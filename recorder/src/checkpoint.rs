@@ -6,7 +6,7 @@
 
 use crate::state::Pace;
 use crate::{Lane, Recorder};
-use cantus_engine::write_core;
+use cantus_engine::{Stopwatch, write_core};
 use cantus_interp::Core;
 use cantus_memory::{PageIndex, Ram};
 use cantus_traces::{Checkpoint, ContentDigest, Position, limits::PAGE_BYTES};
@@ -36,8 +36,8 @@ pub enum Keep {
     Time {
         /// So much.
         keep: Duration,
-        /// The host's time, from any beginning.
-        now: Arc<dyn Fn() -> Duration + Send + Sync>,
+        /// Tells the time; it is stopped while the guest is.
+        watch: Arc<Stopwatch>,
     },
 }
 
@@ -46,22 +46,24 @@ impl Keep {
     pub(crate) fn pace(&self) -> Option<Pace> {
         match self {
             Self::Steps(_) => None,
-            Self::Time { keep, now } => Some(Pace::new(*keep / 4, now.clone())),
+            Self::Time { keep, watch } => Some(Pace::new(*keep / 4, watch.clone())),
         }
     }
 
     fn now(&self) -> Duration {
         match self {
             Self::Steps(_) => Duration::ZERO,
-            Self::Time { now, .. } => now(),
+            Self::Time { watch, .. } => watch.shows(),
         }
     }
 
-    /// Whether the run from the first of two checkpoints to the second is as long as that.
-    fn is_reached(&self, first: &Held, last: &Held) -> bool {
+    /// Whether the run from the first of two checkpoints to the second is so many times as long as that.
+    fn is_reached(&self, first: &Held, last: &Held, times: u32) -> bool {
         match self {
-            Self::Steps(steps) => last.steps.saturating_sub(first.steps) >= *steps,
-            Self::Time { keep, .. } => last.at.saturating_sub(first.at) >= *keep,
+            Self::Steps(steps) => {
+                last.steps.saturating_sub(first.steps) >= steps.saturating_mul(times.into())
+            }
+            Self::Time { keep, .. } => last.at.saturating_sub(first.at) >= keep.saturating_mul(times),
         }
     }
 }
@@ -98,12 +100,16 @@ impl Written {
         self.held.back().copied().unwrap_or_default()
     }
 
-    /// The cut that the trace may begin at, if all before it is more than it has to hold.
+    /// The cut that the trace is to begin at, if it holds twice as much as it has to: what is kept is written again, so
+    /// that it is not done more often.
     fn outlived(&mut self, keep: &Keep) -> Option<u32> {
         let last = self.last();
+        if !self.held.front().is_some_and(|first| keep.is_reached(first, &last, 2)) {
+            return None;
+        }
         let mut outlived = None;
         while let Some(next) = self.held.get(1)
-            && keep.is_reached(next, &last)
+            && keep.is_reached(next, &last, 1)
         {
             outlived = next.cut;
             self.held.pop_front();

@@ -1,7 +1,7 @@
 //! State: digests at fixed positions (CHK-1), and chunks that do not wait for ever.
 
 use crate::{Lane as CoreLane, MemoryDigest, Recorder};
-use cantus_engine::digest_state;
+use cantus_engine::{Stopwatch, digest_state};
 use cantus_interp::Core;
 use cantus_traces::{CoreEnd, Event, MachineDigest, Position, TraceWriter};
 use parking_lot::Mutex;
@@ -32,24 +32,24 @@ const LOOK_STEPS: u64 = 100_000;
 /// A pace of the host's time.
 pub(crate) struct Pace {
     every: Duration,
-    now: Arc<dyn Fn() -> Duration + Send + Sync>,
+    watch: Arc<Stopwatch>,
     /// When it is time next.
     next: Mutex<Duration>,
 }
 
 impl Pace {
-    pub(crate) fn new(every: Duration, now: Arc<dyn Fn() -> Duration + Send + Sync>) -> Self {
-        let next = Mutex::new(now() + every);
-        Self { every, now, next }
+    pub(crate) fn new(every: Duration, watch: Arc<Stopwatch>) -> Self {
+        let next = Mutex::new(watch.shows().saturating_add(every));
+        Self { every, watch, next }
     }
 
     /// Whether it is time; who is told so is the only one.
     fn is_time(&self) -> bool {
         let Some(mut next) = self.next.try_lock() else { return false };
-        let now = (self.now)();
+        let now = self.watch.shows();
         let is_time = now >= *next;
         if is_time {
-            *next = now + self.every;
+            *next = now.saturating_add(self.every);
         }
         is_time
     }
@@ -189,8 +189,16 @@ impl Recorder {
         cuts.writer.machine_digest(&MachineDigest { cut: 0, positions, memory: (cuts.memory)() });
     }
 
-    /// All cores stand at a cut: the digest of memory is taken.
+    /// All cores stand at a cut. The time that it takes is not the guest's.
     pub(crate) fn note_cut(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
+        match &self.cuts.pace {
+            Some(pace) => pace.watch.pause(|| self.note_standstill(cores)),
+            None => self.note_standstill(cores),
+        }
+    }
+
+    /// The digest of memory is taken, and a checkpoint if one is due.
+    fn note_standstill(&self, cores: &mut [(&mut Core, &mut CoreLane)]) {
         let Some((_, lane)) = cores.first() else { return };
         let cut = lane.state.cuts - 1;
         let positions: Vec<_> = cores.iter().map(|(core, _)| Position(core.position)).collect();

@@ -1,6 +1,8 @@
 //! Real Linux guests, as `cargo xtask guests --linux` makes them.
 
-use cantus::{Captured, Drive, Guest, GuestFile, KernelStart, Options, Outcome, Output, Peripheral, Peripherals};
+use cantus::{
+    Captured, Drive, Guest, GuestFile, KernelStart, Options, Outcome, Output, Peripheral, Peripherals,
+};
 use cantus::{ReplayOptions, Verdict, verify_stretches};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,21 +1,22 @@
 //! Debian's kernel with devices that have another end on the host: networks, folders, drives, a second console, a clock. What
 //! comes from there is recorded, and a replay has none of it: networks are gone by then, files are changed, and folders empty.
 
-use cantus::{Captured, ClockPolicy, Drive, Forward, Guest, GuestFile, Input, Options, Peripheral, Peripherals};
-use cantus::Wire;
+use cantus::{Captured, ClockPolicy, Drive, Forward, Guest, GuestFile, Input, Keyboard, Options, Peripheral};
+use cantus::{Peripherals, Typed, Typist, Wire};
 use cantus_tests::host::{DatagramServer, Server, checksum, fetch};
 use cantus_tests::linux::{debian, record, verify};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Bytes of a file that a server of the host has.
 const FILE_BYTES: u32 = 300_000;
 /// Bytes of it that another one gives by datagrams.
 const DATAGRAMS_BYTES: usize = 20_000;
-/// The address of the host's end of a tap device, and how many bits of it are the network's.
-const TAP_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 77, 0, 1), 30);
+/// How many bits of the address of a tap device are the network's.
+const TAP_BITS: u8 = 30;
 /// Bytes of the drive, and where the guest writes and discards: so many bytes from there.
 const DRIVE_BYTES: usize = 8 << 20;
 const WRITTEN_FROM: usize = 1 << 20;
@@ -23,7 +24,10 @@ const DISCARDED_FROM: usize = 4 << 20;
 const PART_BYTES: usize = 1 << 20;
 
 /// Runs two things at once.
-#[expect(clippy::disallowed_methods, reason = "two ends of a wire; what a guest gets from the other one is recorded")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two ends of a wire; what a guest gets from the other one is recorded"
+)]
 fn both<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U) -> (T, U) {
     std::thread::scope(|scope| {
         let one = scope.spawn(one);
@@ -41,6 +45,35 @@ fn guest(works: &str, slots: Vec<Peripheral>, is_legacy: bool) -> (Guest, Option
 
 fn card(number: u8, wire: Wire) -> Peripheral {
     Peripheral::Network { address: [0x52, 0x54, 0, 0x12, 0x34, number], wire }
+}
+
+/// Somebody who types a line as soon as the guest says that it reads.
+struct Hand(Receiver<()>);
+
+impl Keyboard for Hand {
+    fn next(&mut self) -> Option<Typed> {
+        self.0.recv().ok()?;
+        Some(Typed::Bytes(b"typed\n".to_vec()))
+    }
+}
+
+/// Console input, and what makes it come.
+fn hand() -> (Input, Sender<()>) {
+    let (sender, receiver) = channel();
+    (Input::Typed(Typist::new(Hand(receiver))), sender)
+}
+
+/// What the server answers where that is the same for all guests.
+fn content(name: &str, reads: &Sender<()>) -> Vec<u8> {
+    match name {
+        "file" => contents(),
+        // A guest that has ended hears nothing any more.
+        "typing" => {
+            let _ = reads.send(());
+            b"now".to_vec()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn contents() -> Vec<u8> {
@@ -86,13 +119,10 @@ fn devices(folder: &Path, write_through: bool) -> Vec<Peripheral> {
         Peripheral::Entropy,
     ]
 }
-const WORKS: &str = "drive,share,console,rng,rtc,performance";
+const WORKS: &str = "drive,share,rng,rtc,performance";
 
 /// What a guest says of these devices; and that the drive's file was written to, or not at all.
 fn assert_devices(console: &str, folder: &Path, write_through: bool) {
-    assert_eq!(line(console, "CONSOLE "), "40 100");
-    assert!(console.contains("said on hvc0"), "{console}");
-    assert_eq!(line(console, "TYPED "), "typed");
     let alarm = line(console, "ALARM ");
     assert!(["3 alarm", "4 alarm"].contains(&alarm), "three seconds later, and not at once: {alarm}");
     assert!(line(console, "RNG ").starts_with("virtio_rng.0 "), "{console}");
@@ -115,6 +145,13 @@ fn assert_devices(console: &str, folder: &Path, write_through: bool) {
     assert_eq!(at(DISCARDED_FROM).iter().all(|&byte| byte == 0), write_through);
     let changed = file.iter().filter(|&&byte| byte != b'a').count();
     assert!(if write_through { changed <= 2 * PART_BYTES } else { changed == 0 }, "{changed} bytes changed");
+}
+
+/// What a guest says of its console.
+fn assert_console(console: &str) {
+    assert_eq!(line(console, "CONSOLE "), "40 100");
+    assert!(console.contains("said on hvc0"), "{console}");
+    assert_eq!(line(console, "TYPED "), "typed");
 }
 
 /// Verifies a trace in whose folder nothing is any more as it was.
@@ -151,21 +188,20 @@ fn a_network_of_its_own_a_folder_a_drive_and_a_console_are_recorded() {
     let mut slots = devices(folder.path(), false);
     slots.push(card(0, Wire::User(vec![Forward { host_port, guest_port: 80 }])));
     let datagrams = DatagramServer::new().unwrap();
-    let works = format!("user,datagrams,{WORKS}");
+    let works = format!("user,datagrams,console,{WORKS}");
     let (mut guest, options, said) = guest(&works, slots, false);
     let words = &mut guest.kernel.as_mut().expect("it is a kernel").command_line;
     let udp_port = datagrams.address().unwrap().port();
     words.push_str(&format!(" http_port={} udp_port={udp_port}", server.port()));
-    let options = Options { input: Input::Bytes(b"typed\n".to_vec()), ..options };
+    let (input, reads) = hand();
+    let options = Options { input, ..options };
 
     let mut served = None;
-    let content = |name: &str| match name {
-        "file" => contents(),
-        "listening" => {
+    let content = |name: &str| {
+        if name == "listening" {
             served = Some(fetch(host_port, "file"));
-            b"thanks".to_vec()
         }
-        _ => Vec::new(),
+        content(name, &reads)
     };
     let file = &contents()[..DATAGRAMS_BYTES];
     let guest = || {
@@ -182,6 +218,7 @@ fn a_network_of_its_own_a_folder_a_drive_and_a_console_are_recorded() {
     assert_eq!(line(&console, "DATAGRAMS "), checksum(file));
     let served = served.expect("the guest has said that it listens").expect("the guest answers");
     assert_eq!(line(&console, "SERVED "), checksum(&served));
+    assert_console(&console);
     assert_devices(&console, folder.path(), false);
     drop(server);
     verify_alone(&trace, folder.path());
@@ -201,16 +238,22 @@ impl Drop for End<'_> {
 }
 
 /// A tap device, which is gone in the end.
-struct Tap(String);
+struct Tap {
+    name: String,
+    /// The host's end of the network; the guest is the next one.
+    address: Ipv4Addr,
+}
 
 impl Tap {
     /// Where the host lets us make one; if not, why.
     fn new() -> Result<Self, String> {
-        let tap = Self(format!("cantus{}", std::process::id()));
-        let (address, bits) = TAP_ADDRESS;
-        ip(&["tuntap", "add", &tap.0, "mode", "tap"])?;
-        ip(&["addr", "add", &format!("{address}/{bits}"), "dev", &tap.0])?;
-        ip(&["link", "set", &tap.0, "up"])?;
+        // Networks of other runs of this test are others.
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let address = Ipv4Addr::new(10, 77, high & 0x7f | 0x80, low & 0xfc | 1);
+        let tap = Self { name: format!("cantus{}", std::process::id()), address };
+        ip(&["tuntap", "add", &tap.name, "mode", "tap"])?;
+        ip(&["addr", "add", &format!("{address}/{TAP_BITS}"), "dev", &tap.name])?;
+        ip(&["link", "set", &tap.name, "up"])?;
         Ok(tap)
     }
 }
@@ -218,7 +261,7 @@ impl Tap {
 impl Drop for Tap {
     fn drop(&mut self) {
         // Where it was not made, it need not be taken away.
-        drop(ip(&["tuntap", "del", &self.0, "mode", "tap"]));
+        drop(ip(&["tuntap", "del", &self.name, "mode", "tap"]));
     }
 }
 
@@ -235,8 +278,8 @@ fn a_tap_device_and_a_drive_written_through_are_recorded_behind_registers_of_eit
     let tap = Tap::new();
     let works = match &tap {
         Ok(tap) => {
-            slots.push(card(0, Wire::Tap(tap.0.clone())));
-            format!("tap,{WORKS}")
+            slots.push(card(0, Wire::Tap(tap.name.clone())));
+            format!("tap,console,{WORKS}")
         }
         Err(error) => {
             use std::io::Write;
@@ -246,15 +289,18 @@ fn a_tap_device_and_a_drive_written_through_are_recorded_behind_registers_of_eit
             WORKS.to_owned()
         }
     };
-    let server = Server::new(if tap.is_ok() { TAP_ADDRESS.0 } else { Ipv4Addr::LOCALHOST });
+    let host = tap.as_ref().map_or(Ipv4Addr::LOCALHOST, |tap| tap.address);
+    let end = Ipv4Addr::from_bits(host.to_bits() + 1);
+    let server = Server::new(host);
     let (mut guest, options, said) = guest(&works, slots, true);
     let words = &mut guest.kernel.as_mut().expect("it is a kernel").command_line;
-    words.push_str(&format!(" http_port={}", server.port()));
+    words.push_str(&format!(" tap_host={host} tap_guest={end}/{TAP_BITS} http_port={}", server.port()));
     // Its alarm is of the host's time, too.
     let clock = ClockPolicy::Host;
-    let options = Options { input: Input::Bytes(b"typed\n".to_vec()), clock, ..options };
+    let (input, reads) = hand();
+    let options = Options { input, clock, ..options };
     let ((), (trace, console)) = both(
-        || server.serve(|_| contents()),
+        || server.serve(|name| content(name, &reads)),
         || {
             let ending = End(&server, None);
             let recorded = record((guest, options, said), folder.path());
@@ -265,6 +311,7 @@ fn a_tap_device_and_a_drive_written_through_are_recorded_behind_registers_of_eit
     assert_done(&console, &works);
     if tap.is_ok() {
         assert_eq!(line(&console, "FETCHED file "), checksum(&contents()));
+        assert_console(&console);
     }
     assert_devices(&console, folder.path(), true);
     drop((server, tap));

@@ -47,7 +47,7 @@ fn replayed(path: &Path) -> (Verdict, Vec<u8>) {
 }
 
 /// Every how many steps a trace here has a checkpoint.
-const CHECKPOINT_INTERVAL: u64 = 200_000;
+const CHECKPOINT_INTERVAL: u64 = 5_000;
 
 #[test]
 fn checkpoints_have_what_was_written_to_a_drive() {

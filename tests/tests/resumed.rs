@@ -255,7 +255,7 @@ fn a_recorder_may_keep_what_ran_in_the_last_of_the_hosts_time() {
     let elves = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/riscv64/elf");
     let guest = Guest::open(elves.join("contended_lock.elf")).expect("a guest");
     // Many times as long as is kept, on any host.
-    let keep_last = Some(Keep::Time(Duration::from_micros(400)));
+    let keep_last = Some(Keep::Time(Duration::from_micros(100)));
     let options = Options { cores: 4, workers: 2, digest_interval: 1_000, keep_last, ..Options::default() };
     let recorded = cantus::record(&guest, &options, &path, true).expect("it is recorded");
     assert_eq!(recorded.outcome, Outcome::Exit(0));

@@ -102,7 +102,8 @@ impl Trace {
                 let page = u64::from_le_bytes(page.try_into().expect("eight bytes"));
                 let is_known = page < ram_pages || page >= DEVICE_PAGES;
                 if !is_known || pages.last().is_some_and(|(before, _)| *before >= page) {
-                    let what = format!("expected ascending pages below {ram_pages} or of devices, came {page}");
+                    let what =
+                        format!("expected ascending pages below {ram_pages} or of devices, came {page}");
                     return Err(inner.damaged(list, what));
                 }
                 pages.push((page, ContentDigest(digest.try_into().expect("thirty-two bytes"))));

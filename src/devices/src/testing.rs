@@ -38,6 +38,12 @@ impl Step {
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 
+/// Another core, which waits until the device writes to `at`, and then makes its writes: where, and what.
+pub struct OtherCore {
+    pub at: u64,
+    pub writes: Vec<(u64, Vec<u8>)>,
+}
+
 /// An outside with a clock to set and 64 KiB of memory at `MEMORY`.
 pub struct Bench {
     pub clock: u64,
@@ -53,8 +59,8 @@ pub struct Bench {
     pub answer: Option<Vec<u8>>,
     /// Whether `told` is kept: a hail of accesses would fill it.
     pub quiet: bool,
-    /// What another core writes, and where, as soon as the device has written there; memory is shared then.
-    pub other_core: Option<(u64, Vec<(u64, Vec<u8>)>)>,
+    /// Another core; memory is shared then.
+    pub other_core: Option<OtherCore>,
 }
 
 /// Where the memory of a [`Bench`] begins.
@@ -148,12 +154,11 @@ impl Outside for Bench {
     fn memory_write(&mut self, address: Gpa, from: &[u8]) -> Result<(), Refusal> {
         let range = self.range(address, from.len(), READ | WRITE)?;
         self.memory[range].copy_from_slice(from);
-        if let Some((_, writes)) = self.other_core.take_if(|(at, _)| *at == address.0) {
-            for (at, bytes) in writes {
+        if let Some(other) = self.other_core.as_mut().filter(|other| other.at == address.0) {
+            for (at, bytes) in other.writes.drain(..) {
                 let at = (at - MEMORY) as usize;
                 self.memory[at..at + bytes.len()].copy_from_slice(&bytes);
             }
-            self.other_core = Some((0, Vec::new()));
         }
         Ok(())
     }

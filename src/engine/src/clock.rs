@@ -1,5 +1,6 @@
 //! Guest time. Always an input: whoever shows it to the guest logs what it showed (STATE-3).
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,44 @@ pub enum ClockPolicy {
     Virtual,
 }
 
-/// The host's time from now on, for what no guest sees.
-#[expect(clippy::disallowed_methods, reason = "the owner of host time")]
-pub fn stopwatch() -> Box<dyn Fn() -> Duration + Send + Sync> {
-    let started = Instant::now();
-    Box::new(move || started.elapsed())
+/// The host's time while a guest runs, for what no guest sees.
+pub struct Stopwatch {
+    started: Instant,
+    pauses: Mutex<Pauses>,
+}
+
+/// When it stood still.
+#[derive(Default)]
+struct Pauses {
+    /// For so long, so far.
+    total: Duration,
+    /// And since then, if it does now.
+    since: Option<Duration>,
+}
+
+impl Stopwatch {
+    /// One that runs from now on.
+    #[expect(clippy::disallowed_methods, reason = "the owner of host time")]
+    pub fn start() -> Self {
+        Self { started: Instant::now(), pauses: Mutex::default() }
+    }
+
+    /// How long it has run.
+    pub fn shows(&self) -> Duration {
+        let pauses = self.pauses.lock();
+        pauses.since.unwrap_or_else(|| self.started.elapsed()).saturating_sub(pauses.total)
+    }
+
+    /// Stands still while this is done.
+    pub fn pause<R>(&self, during: impl FnOnce() -> R) -> R {
+        let since = self.started.elapsed();
+        self.pauses.lock().since = Some(since);
+        let done = during();
+        let mut pauses = self.pauses.lock();
+        pauses.since = None;
+        pauses.total += self.started.elapsed().saturating_sub(since);
+        done
+    }
 }
 
 /// Fractions of a nanosecond that virtual time counts in.
@@ -143,6 +177,20 @@ mod tests {
         clock.set(5);
         clock.advance(100);
         assert_eq!(clock.now(), 6);
+    }
+
+    #[test]
+    fn a_stopwatch_stands_still_in_a_pause() {
+        let watch = Stopwatch::start();
+        let (before, after) = watch.pause(|| {
+            let before = watch.shows();
+            let begun = watch.started.elapsed();
+            while watch.started.elapsed() - begun < Duration::from_millis(2) {}
+            (before, watch.shows())
+        });
+        assert_eq!(before, after);
+        assert!(watch.started.elapsed() - watch.shows() >= Duration::from_millis(2));
+        assert!(watch.shows() >= before);
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod scheduler;
 
 pub use boundary::{Boundary, Next, digest_state};
 pub use bus::{Bus, BusContext, Stop};
-pub use clock::{Clock, ClockPolicy, TICKS_PER_SECOND, stopwatch};
+pub use clock::{Clock, ClockPolicy, Stopwatch, TICKS_PER_SECOND};
 pub use core_state::{CoreStateError, read_core, write_core};
 pub use engine::{Configuration, Ended, Engine, Finished};
 pub use free::Free;

@@ -6,7 +6,7 @@ use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Keep, Options};
-use cantus_engine::{Engine, Outcome, TICKS_PER_SECOND, stopwatch};
+use cantus_engine::{Engine, Outcome, Stopwatch, TICKS_PER_SECOND};
 use cantus_interp::{Core, Interp};
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
@@ -80,7 +80,10 @@ pub(crate) fn record_machine(
         checkpoint_interval: options.checkpoint_interval(),
         keep_last: options.keep_last.map(|keep| match keep {
             Keep::Steps(steps) => cantus_recorder::Keep::Steps(steps),
-            Keep::Time(keep) => cantus_recorder::Keep::Time { keep, now: stopwatch().into() },
+            Keep::Time(keep) => {
+                let watch = Arc::new(Stopwatch::start());
+                cantus_recorder::Keep::Time { keep, watch }
+            }
         }),
         writer: writer.clone(),
         memory: setup.memory_digest(),

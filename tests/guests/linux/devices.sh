@@ -3,7 +3,8 @@
 #
 #   devices.sh NAME...   these, one after the other. Prints `DEVICE name rc=STATUS` for each; the status is 1 if one failed
 #
-# Words of the kernel's command line that they read come as variables: http_port, udp_port.
+# Words of the kernel's command line that they read come as variables: http_port, udp_port, tap_host, tap_guest. The server
+# at http_host is known once there is a network.
 
 export PATH=/usr/bin:/bin:/applets
 cd /tmp || exit 1
@@ -42,7 +43,7 @@ call() {
 serve() {
     mkdir -p www
     cp "$1" www/file
-    httpd -p 80 -h /tmp/www
+    httpd -p 80 -h "$PWD/www"
 }
 
 # Two guests on a hub: each gets a file of the other one.
@@ -60,7 +61,7 @@ hub_client() {
 
 # Gets this from a server of the host, and says what came.
 fetch() {
-    wget -q -O got "http://$1:$http_port/$2" && echo "FETCHED $2 $(sum_of got)"
+    wget -q -O got "http://$http_host:$http_port/$1" && echo "FETCHED $1 $(sum_of got)"
 }
 
 # A network of the guest's own: an address by DHCP, a file from the host, and the host gets one from here. The host
@@ -69,14 +70,16 @@ user() {
     ip link set eth0 up
     udhcpc -i eth0 -n -q -s /devices.sh || return 1
     ip addr show dev eth0 | grep 'inet 10.0.2.15/24' || return 1
-    fetch 10.0.2.2 file || return 1
+    http_host=10.0.2.2
+    fetch file || return 1
     serve $client_file && echo "SERVED $(sum_of www/file)"
-    fetch 10.0.2.2 listening
+    fetch listening
 }
 
 # A tap device of the host, which has an address there.
 tap() {
-    address 10.77.0.2/30 && ping -c 2 10.77.0.1 && fetch 10.77.0.1 file
+    http_host=$tap_host
+    address "$tap_guest" && ping -c 2 $http_host && fetch file
 }
 
 # A folder of the host that can be read, and not written to.
@@ -109,13 +112,14 @@ drive() {
     echo "DRIVE $(sum_of part)"
 }
 
-# The console beside the UART: its size, and a line of what is typed there.
+# The console beside the UART: its size, and a line of what is typed there. The driver drops what comes before it is set up
+# and whoever closes it last loses what was not read; so it is typed when the server on the host has been told.
 console() {
-    # Whoever closes it last loses what was typed.
     exec 3<>/dev/hvc0
     # The size comes a little later.
     echo "CONSOLE $(until_done stty size <&3 2>/dev/null)"
     echo "said on hvc0" >&3
+    fetch typing || return 1
     read -r line <&3
     echo "TYPED $line"
     exec 3>&-

@@ -241,9 +241,8 @@ impl<K: Kind> Virtio<K> {
             self.work_on_news(before.clone(), outside)?;
         }
         let pushed = self.queues.iter().zip(before).filter(|(queue, before)| queue.used() != *before);
-        let wants = |wants, (queue, before): (&Queue, u16)| {
-            wants | queue.wants_interrupt(before, events, outside)
-        };
+        let wants =
+            |wants, (queue, before): (&Queue, u16)| wants | queue.wants_interrupt(before, events, outside);
         if pushed.fold(false, wants) {
             self.interrupt_status |= interrupt::USED;
         }

@@ -145,7 +145,15 @@ impl Queue {
     /// A queue that no driver has set up.
     pub fn new(size_max: u16) -> Self {
         assert!(size_max.is_power_of_two(), "a queue has a power of two of entries");
-        Self { size_max, size: size_max, ready: false, addresses: [0; 3], taken: 0, used: 0, seen: Cell::new(0) }
+        Self {
+            size_max,
+            size: size_max,
+            ready: false,
+            addresses: [0; 3],
+            taken: 0,
+            used: 0,
+            seen: Cell::new(0),
+        }
     }
 
     /// The driver chooses how many entries the queue has.

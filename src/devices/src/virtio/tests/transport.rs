@@ -2,10 +2,10 @@
 
 use super::super::entropy::Entropy;
 use super::super::registers::Layout::{Legacy, Modern};
-use super::super::{Empty, Virtio};
 use super::super::registers::feature::EVENT_IDX;
+use super::super::{Empty, Virtio};
 use super::driver::{Driver, ENTRIES, In, SOURCE};
-use crate::testing::{Bench, Told, state};
+use crate::testing::{Bench, OtherCore, Told, state};
 use crate::{Device, Refusal, StateReader};
 use cantus_isa::Width::{Byte, Double, Half, Word};
 
@@ -120,7 +120,8 @@ fn what_becomes_available_in_the_middle_of_a_step_is_not_forgotten() {
     driver.submit(0, &[In(1)], false);
     // The second one's index and the first one's are told apart by who writes them.
     driver.put(available + 2, &1_u16.to_le_bytes());
-    driver.bench.other_core = Some((used + 4 + 8 * ENTRIES, vec![(available + 2, vec![2, 0])]));
+    let writes = vec![(available + 2, vec![2, 0])];
+    driver.bench.other_core = Some(OtherCore { at: used + 4 + 8 * ENTRIES, writes });
     driver.notify(0);
     assert_eq!((driver.used(0).0, driver.wanted(0)), (2, 2));
 }

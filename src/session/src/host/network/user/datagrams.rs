@@ -171,8 +171,7 @@ fn frame(from: SocketAddrV4, to: SocketAddrV4, card: EthernetAddress, payload: &
         payload_len: udp.header_len() + payload.len(),
         hop_limit: 64,
     };
-    let ethernet =
-        EthernetRepr { src_addr: ADDRESS, dst_addr: card, ethertype: EthernetProtocol::Ipv4 };
+    let ethernet = EthernetRepr { src_addr: ADDRESS, dst_addr: card, ethertype: EthernetProtocol::Ipv4 };
     let mut bytes = vec![0; ethernet.buffer_len() + ip.buffer_len() + ip.payload_len];
     let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
     ethernet.emit(&mut frame);

@@ -206,7 +206,8 @@ fn datagrams_go_to_the_host_and_only_who_was_asked_answers_from_whatever_port() 
     let (length, from) = server.recv_from(&mut heard).unwrap();
     assert_eq!(heard[..length], [7; 1000]);
     let [stranger, other] = ["127.0.0.2:0", "127.0.0.1:0"].map(|at| UdpSocket::bind(at).unwrap());
-    for (socket, said) in [(&stranger, &b"I am"[..]), (&other, &[1; 2000]), (&other, b""), (&server, b"here")] {
+    for (socket, said) in [(&stranger, &b"I am"[..]), (&other, &[1; 2000]), (&other, b""), (&server, b"here")]
+    {
         socket.send_to(said, from).unwrap();
     }
     let mut answers = Vec::new();
@@ -251,7 +252,9 @@ fn ports_that_send_are_limited_and_forgotten_when_they_are_silent() {
     assert_eq!(flows.len(), FLOWS_MAX - 1, "the one that has been silent the longest");
     flows.work(oldest + SILENCE_MAX * 2, |_| panic!("nobody answers"));
     assert_eq!(flows.len(), 0);
-    for to in [RESOLVER, Ipv4Address::new(127, 0, 0, 1), Ipv4Address::BROADCAST, Ipv4Address::new(224, 0, 0, 1)] {
+    for to in
+        [RESOLVER, Ipv4Address::new(127, 0, 0, 1), Ipv4Address::BROADCAST, Ipv4Address::new(224, 0, 0, 1)]
+    {
         flows.send(&datagram(1, to), begin);
     }
     let mut fragment = datagram(1, GATEWAY);
