@@ -1,10 +1,10 @@
-//! `replay(record(p)) == p`, for one program at a time.
+//! `replay(record(p)) == p`, for one program at a time, whatever executes the one and the other.
 
 use crate::generator::{Program, Size};
 use crate::random::Random;
 use cantus::{
-    Captured, ClockPolicy, Guest, Input, Moment, Options, Outcome, Output, Policy, Recorded, ReplayOptions,
-    Verdict, record, replay, verify_stretches,
+    Captured, ClockPolicy, Executor, Guest, Input, Moment, Options, Outcome, Output, Policy, Recorded,
+    ReplayOptions, Verdict, record, replay, verify_stretches,
 };
 use cantus_traces::Trace;
 use std::fmt;
@@ -31,6 +31,8 @@ pub struct Schedule {
     pub input: Vec<u8>,
     /// Every how many steps of all cores the trace gets a checkpoint; 0: never.
     pub checkpoint_interval: u64,
+    /// What executes the recording, and what the replay.
+    pub executors: [Executor; 2],
 }
 
 impl Schedule {
@@ -55,6 +57,8 @@ impl Schedule {
             cut_interval: *random.pick(&[0, 0, 0, 300, 5_000]),
             input: (0..random.below(8)).map(|_| random.bits() as u8).collect(),
             checkpoint_interval: *random.pick(&[0, 0, 0, 2_000, 20_000]),
+            executors: [(); 2]
+                .map(|()| *random.pick(&[Executor::Interp, Executor::Jit, Executor::Mixed, Executor::Mixed])),
         }
     }
 }
@@ -93,6 +97,7 @@ pub fn guest(program: &Program, schedule: &Schedule) -> (Guest, Options) {
         digest_interval: schedule.digest_interval,
         cut_interval: schedule.cut_interval,
         checkpoint_interval: schedule.checkpoint_interval,
+        executor: schedule.executors[0],
         input: if program.external { Input::Bytes(schedule.input.clone()) } else { Input::Nothing },
         ..Options::default()
     };
@@ -115,6 +120,7 @@ pub fn check(program: &Program, schedule: &Schedule, trace: &Path) -> Result<Che
     }
     let options = ReplayOptions {
         workers: schedule.replay_workers,
+        executor: schedule.executors[1],
         output: Output::Captured(replayed_output.clone()),
         ..ReplayOptions::default()
     };
@@ -145,6 +151,7 @@ fn check_parts(recorded: &Recorded, output: &[u8], schedule: &Schedule, trace: &
         let told = Captured::default();
         let options = ReplayOptions {
             workers: schedule.replay_workers,
+            executor: schedule.executors[1],
             output: Output::Captured(told.clone()),
             from: Some(Moment::Cut(cut)),
             ..ReplayOptions::default()
@@ -160,7 +167,8 @@ fn check_parts(recorded: &Recorded, output: &[u8], schedule: &Schedule, trace: &
         }
     }
     if schedule.checkpoint_interval != 0 {
-        let options = ReplayOptions { workers: 1, ..ReplayOptions::default() };
+        let options =
+            ReplayOptions { workers: 1, executor: schedule.executors[1], ..ReplayOptions::default() };
         let verified =
             verify_stretches(trace, &options, 2).map_err(|error| format!("in stretches: {error}"))?;
         if verified.replayed.verdict != Verdict::Identical || verified.replayed.steps != recorded.steps {
@@ -171,8 +179,12 @@ fn check_parts(recorded: &Recorded, output: &[u8], schedule: &Schedule, trace: &
         }
     }
     let moment = Moment::Percent((schedule.seed % 101) as u8);
-    let options =
-        ReplayOptions { workers: schedule.replay_workers, to: Some(moment), ..ReplayOptions::default() };
+    let options = ReplayOptions {
+        workers: schedule.replay_workers,
+        executor: schedule.executors[1],
+        to: Some(moment),
+        ..ReplayOptions::default()
+    };
     let replayed = replay(trace, &options).map_err(|error| format!("replaying to {moment}: {error}"))?;
     let to =
         replayed.span.to.as_ref().map(|stand| stand.positions.iter().map(|position| position.0).collect());

@@ -3,7 +3,7 @@
 //!
 //! `cargo xtask fuzz` does the same for as many programs as one likes.
 
-use cantus::{Outcome, record, run};
+use cantus::{Captured, ClockPolicy, Executor, Input, Options, Outcome, Output, record, run};
 use cantus_tests::equation::{Schedule, check_seed, guest};
 use cantus_tests::generator::{Program, Size};
 use cantus_traces::{Event, Trace};
@@ -56,6 +56,23 @@ fn ord_7_programs_run_free() {
         let (guest, options) = guest(&Program::random(seed, Size::default()), &Schedule::random(seed));
         let ran = run(&guest, &options).expect("generated programs can be run");
         assert_eq!(ran.outcome, Outcome::Exit(0), "seed {seed}");
+    }
+}
+
+/// One worker, the virtual clock and no input: the run follows from its options, and from no executor.
+#[test]
+fn rep_2_every_executor_gives_the_same_run() {
+    for seed in 30_000..30_150 {
+        let program = Program::random(seed, Size::default());
+        let schedule = Schedule { clock: ClockPolicy::Virtual, record_workers: 1, ..Schedule::random(seed) };
+        let (guest, options) = guest(&program, &schedule);
+        let runs = [Executor::Interp, Executor::Jit, Executor::Mixed].map(|executor| {
+            let console = Captured::default();
+            let output = Output::Captured(console.clone());
+            let options = Options { executor, output, input: Input::Nothing, ..options.clone() };
+            (run(&guest, &options).expect("generated programs can be run"), console.bytes())
+        });
+        assert!(runs[0] == runs[1] && runs[0] == runs[2], "seed {seed}: {runs:?}");
     }
 }
 

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use cantus::{ClockPolicy, Guest, GuestFile, KernelStart, Options, Policy, StopOn};
+use cantus::{ClockPolicy, Executor, Guest, GuestFile, KernelStart, Options, Policy, StopOn};
 use cantus_traces::{CORES_MAX, Position};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -84,6 +84,8 @@ pub struct MachineArgs {
     /// Host threads that run the cores [default: one a host CPU; hunt: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub workers: Option<u64>,
+    #[command(flatten)]
+    pub executor: ExecutorArgs,
     /// How guest time passes: with the host's, or with the instructions that cores execute
     #[arg(long, value_enum, default_value = "virtual")]
     pub clock: Clock,
@@ -97,6 +99,35 @@ pub struct MachineArgs {
     /// stands behind the match
     #[arg(long, value_name = "REGEX")]
     pub stop_on: Option<StopOn>,
+}
+
+/// What executes a guest's instructions.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ExecutorArgs {
+    /// What executes instructions. All give the same, and a trace of one replays with any other
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "interp")]
+    pub executor: Which,
+}
+
+/// The executors by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Which {
+    /// The interpreter
+    Interp,
+    /// A translator to host code
+    Jit,
+    /// Both in turn, as it happens: for tests
+    Mixed,
+}
+
+impl ExecutorArgs {
+    pub fn chosen(self) -> Executor {
+        match self.executor {
+            Which::Interp => Executor::Interp,
+            Which::Jit => Executor::Jit,
+            Which::Mixed => Executor::Mixed,
+        }
+    }
 }
 
 /// A kernel instead of a program, and what it is started with.
@@ -155,6 +186,7 @@ impl MachineArgs {
                 Clock::Host => ClockPolicy::Host,
                 Clock::Virtual => ClockPolicy::Virtual,
             },
+            executor: self.executor.chosen(),
             seed: self.seed,
             steps_max: self.max_instructions,
             stop_on: self.stop_on.clone(),

@@ -163,6 +163,9 @@ impl From<cantus::Error> for Failure {
         match error {
             Error::File { path, error } => Self::io(&path, "read it", &error),
             Error::Wire { error, .. } => Self::new(status_of(&error), message),
+            Error::Translator(_) => {
+                Self::new(status::UNAVAILABLE, message).advise("--executor interp runs anywhere")
+            }
             Error::Configuration(_) | Error::Granularity(_) | Error::Peripherals(_) => Self::usage(message),
             Error::Image(_) | Error::Machine(_) | Error::Incompatible { .. } | Error::Setting { .. } => {
                 Self::new(status::BAD_DATA, message)

@@ -16,16 +16,18 @@ use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 /// Operations of a block at most.
-pub(crate) const OPS_MAX: usize = 64;
+pub const OPS_MAX: usize = 64;
 /// Blocks at most.
 const BLOCKS: usize = 1 << 15;
 
 /// Operations that follow each other in memory, all in one page.
-pub(crate) struct Block {
+pub struct Block {
     /// The operations, at least one. Only the last may end a block.
-    pub ops: Box<[Op]>,
+    pub(crate) ops: Box<[Op]>,
     /// Distance of each operation from the first, in halfwords, and of the end.
-    pub starts: Box<[u8]>,
+    pub(crate) starts: Box<[u8]>,
+    /// Two numbers of the translator's own; 0 at first.
+    pub mark: Cell<(u32, u32)>,
     /// The blocks that came after it lately.
     links: [Cell<Link>; 2],
     /// Host address of its first byte.
@@ -99,6 +101,7 @@ impl Block {
         (!ops.is_empty()).then(|| Self {
             ops: ops.into(),
             starts: starts.into(),
+            mark: Cell::new((0, 0)),
             links: [nothing.clone(), nothing],
             host: ram.host(address) as u64,
             epoch: Cell::new(epoch),
@@ -110,7 +113,7 @@ impl Block {
 
     /// The block that came after this one at the virtual address `pc`, if that is still so.
     #[inline(always)]
-    pub fn next(&self, pc: u64, stamp: u64) -> Option<NonNull<Block>> {
+    pub(crate) fn next(&self, pc: u64, stamp: u64) -> Option<NonNull<Block>> {
         let [first, second] = [self.links[0].get(), self.links[1].get()];
         if first.pc == pc && first.stamp == stamp {
             Some(first.to)
@@ -122,9 +125,39 @@ impl Block {
     }
 
     /// Notes that `to` came after this block at the virtual address `pc`.
-    pub fn link(&self, pc: u64, stamp: u64, to: NonNull<Block>) {
+    pub(crate) fn link(&self, pc: u64, stamp: u64, to: NonNull<Block>) {
         self.links[1].swap(&self.links[0]);
         self.links[0].set(Link { pc, stamp, to });
+    }
+
+    /// The operations: each with its distance from the block's start, in bytes.
+    pub fn ops(&self) -> impl Iterator<Item = (u64, &Op)> {
+        self.starts.iter().zip(&self.ops).map(|(&start, op)| (2 * u64::from(start), op))
+    }
+
+    /// How many operations there are.
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Whether there are none; never.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Guest physical address of its first byte.
+    pub fn address(&self) -> Gpa {
+        self.address
+    }
+
+    /// Host address of its first byte.
+    pub fn host(&self) -> u64 {
+        self.host
+    }
+
+    /// Its length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.source.len() as u64
     }
 
     fn is_current(&self, ram: &Ram) -> bool {
@@ -223,12 +256,13 @@ impl Blocks {
         !hit.is_empty()
     }
 
-    /// Lets go of blocks that were dropped, none of which is being executed.
+    /// Lets go of blocks that were dropped, none of which is being executed. Each is shown to `mourn` first.
     #[inline(always)]
-    pub fn bury(&mut self) {
+    pub fn bury(&mut self, mut mourn: impl FnMut(&Block)) {
         while let Some(block) = self.dropped.pop() {
             // SAFETY: it came out of a box in `find`, and is in the table no more.
-            drop(unsafe { Box::from_raw(block.as_ptr()) });
+            let block = unsafe { Box::from_raw(block.as_ptr()) };
+            mourn(&block);
         }
     }
 
@@ -251,7 +285,7 @@ impl Blocks {
 impl Drop for Blocks {
     fn drop(&mut self) {
         self.dropped.extend(self.table.iter_mut().filter_map(Option::take));
-        self.bury();
+        self.bury(|_| ());
     }
 }
 

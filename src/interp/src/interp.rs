@@ -10,6 +10,7 @@
 use crate::block::{Block, Blocks};
 use crate::reach::{CodeExtent, Mode, Reach, Stop};
 use crate::step::Step;
+use crate::translator::{Ran, Running, Translator, Untranslated};
 use crate::{Core, Executor, Exit, Port};
 use cantus_isa::riscv::meaning::{Flow, execute};
 use cantus_isa::riscv::op::{Op, Opcode};
@@ -19,9 +20,10 @@ use cantus_isa::{Gva, Width, address::PAGE_SIZE};
 use std::ptr::NonNull;
 
 /// The interpreter of one core. Its blocks belong to that core's RAM and TLB: another core needs another interpreter; after
-/// either was changed from outside, the core's code epoch must be counted up.
-pub struct Interp {
+/// either was changed from outside, the core's code epoch must be counted up. A translator may run blocks in its stead.
+pub struct Interp<T = Untranslated> {
     context: Context,
+    translator: T,
 }
 
 /// What instructions tell the loop that runs them.
@@ -77,6 +79,13 @@ impl Default for Interp {
 impl Interp {
     /// An interpreter that has decoded nothing yet.
     pub fn new() -> Self {
+        Self::with(Untranslated)
+    }
+}
+
+impl<T: Translator> Interp<T> {
+    /// One that lets `translator` run blocks.
+    pub fn with(translator: T) -> Self {
         let hart = Hart::new(0);
         Self {
             context: Context {
@@ -88,7 +97,13 @@ impl Interp {
                 blocks: Blocks::new(),
                 single: (Op::of(Opcode::Addi), [0; 2]),
             },
+            translator,
         }
+    }
+
+    /// The translator.
+    pub fn translator(&self) -> &T {
+        &self.translator
     }
 }
 
@@ -106,6 +121,7 @@ impl Context {
         &mut self,
         core: &mut Core,
         port: &mut P,
+        translator: &mut impl Translator,
         last: Option<NonNull<Block>>,
     ) -> Result<Code, Stop> {
         let pc = core.hart.pc;
@@ -124,7 +140,7 @@ impl Context {
             // SAFETY: the caller's `last` is alive until `bury`.
             unsafe { last.as_ref() }.link(pc, self.blocks.stamp, block);
         }
-        self.blocks.bury();
+        self.blocks.bury(|block| translator.forget(block));
         Ok(code)
     }
 
@@ -170,9 +186,9 @@ impl Context {
     }
 }
 
-impl Executor for Interp {
+impl<T: Translator> Executor for Interp<T> {
     fn run<P: Port>(&mut self, core: &mut Core, port: &mut P, until: u64) -> Exit {
-        let context = &mut self.context;
+        let Self { context, translator } = self;
         context.exit = None;
         // Whether an interrupt may be due, and modes may have changed.
         let mut news = true;
@@ -190,21 +206,43 @@ impl Executor for Interp {
                 }
                 context.refresh(core);
             }
-            let pc = core.hart.pc;
+            let mut pc = core.hart.pc;
+            let start = core.position;
             // SAFETY: `last` is alive, for `bury` comes behind this, and so is what it links to at this stamp.
             let linked = last.and_then(|last| unsafe { last.as_ref() }.next(pc, context.blocks.stamp));
             let code = match linked {
                 // SAFETY: as above.
                 Some(block) => Ok(unsafe { Code::of(block) }),
-                None => context.look_up(core, port, last),
+                None => context.look_up(core, port, translator, last),
             };
+            last = code.as_ref().ok().and_then(|code| code.block);
             let mut index = 0;
             let mut starts = NOTHING.as_ptr();
+            let room = until - core.position;
+            let ran = match &code {
+                Ok(Code { block: Some(block), length, .. }) if T::TRANSLATES && *length as u64 <= room => {
+                    let mut running = Running { core: &mut *core, port: &mut *port, context: &mut *context };
+                    translator.run(&mut running, *block, until)
+                }
+                Ok(_) | Err(_) => None,
+            };
             let end = match code {
                 Err(stop) => Err(stop),
+                Ok(_) if let Some(ran) = ran => match ran {
+                    Ran::Between(block) => {
+                        last = block;
+                        Ok(Flow::Jump)
+                    }
+                    Ran::Within(ended) => {
+                        last = Some(ended.block);
+                        // SAFETY: it has just run, and `bury` comes behind this.
+                        starts = unsafe { ended.block.as_ref() }.starts.as_ptr();
+                        (pc, index) = (ended.pc, ended.index);
+                        ended.end
+                    }
+                },
                 Ok(code) => {
                     starts = code.starts;
-                    let room = until - core.position;
                     context.limit = if room < code.length as u64 { room as usize } else { code.length };
                     let data = context.data.index;
                     loop {
@@ -262,7 +300,7 @@ impl Executor for Interp {
                         }
                         Stop::Blocked => {
                             core.tlb.undo(core.position);
-                            if index == 0
+                            if core.position == start
                                 && let Some(before) = interrupted
                             {
                                 core.hart.untake_interrupt(before);
@@ -274,7 +312,6 @@ impl Executor for Interp {
                 }
             }
             interrupted = None;
-            last = code.ok().and_then(|code| code.block);
             port.completed(core.position);
             if let Some(exit) = context.exit.take() {
                 return exit;

@@ -5,7 +5,7 @@ use cantus_isa::riscv::meaning::{Amo, Binary, Unary};
 
 /// An operation on two numbers. In all uses `operation` is a constant.
 #[inline(always)]
-pub(crate) fn binary(operation: Binary, a: u64, b: u64) -> u64 {
+pub fn binary(operation: Binary, a: u64, b: u64) -> u64 {
     let (x, y) = (a as i64, b as i64);
     match operation {
         Binary::Add => a.wrapping_add(b),
@@ -46,7 +46,7 @@ pub(crate) fn binary(operation: Binary, a: u64, b: u64) -> u64 {
 
 /// An operation on one number.
 #[inline(always)]
-pub(crate) fn unary(operation: Unary, a: u64) -> u64 {
+pub fn unary(operation: Unary, a: u64) -> u64 {
     match operation {
         Unary::LeadingZeros => u64::from(a.leading_zeros()),
         Unary::TrailingZeros => u64::from(a.trailing_zeros()),
@@ -58,7 +58,7 @@ pub(crate) fn unary(operation: Unary, a: u64) -> u64 {
 
 /// The low bytes as a signed number.
 #[inline(always)]
-pub(crate) fn sign_extend(width: Width, a: u64) -> u64 {
+pub fn sign_extend(width: Width, a: u64) -> u64 {
     match width {
         Width::Byte => a as i8 as u64,
         Width::Half => a as i16 as u64,
@@ -69,7 +69,7 @@ pub(crate) fn sign_extend(width: Width, a: u64) -> u64 {
 
 /// The low bytes as an unsigned number.
 #[inline(always)]
-pub(crate) fn zero_extend(width: Width, a: u64) -> u64 {
+pub fn zero_extend(width: Width, a: u64) -> u64 {
     match width {
         Width::Byte => a & 0xff,
         Width::Half => a & 0xffff,
@@ -80,7 +80,7 @@ pub(crate) fn zero_extend(width: Width, a: u64) -> u64 {
 
 /// What an AMO stores over `old`, both as wide as the access and zero-extended.
 #[inline(always)]
-pub(crate) fn amo(amo: Amo, width: Width, old: u64, operand: u64) -> u64 {
+pub fn amo(amo: Amo, width: Width, old: u64, operand: u64) -> u64 {
     let less = match amo {
         Amo::Min | Amo::Max => (sign_extend(width, old) as i64) < sign_extend(width, operand) as i64,
         Amo::MinUnsigned | Amo::MaxUnsigned => old < operand,

@@ -10,4 +10,4 @@ mod tlb;
 
 pub use granule::{Granule, LINE_SIZE, LINES_IN_PAGE, PageIndex, Right};
 pub use ram::{Ram, RamError};
-pub use tlb::{BadTranslations, Fast, MODES, Rights, Tlb, Translation};
+pub use tlb::{BadTranslations, FAST_SLOTS, Fast, MODES, Rights, Tlb, Translation, fast_slot};

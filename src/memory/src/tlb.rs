@@ -24,6 +24,7 @@ use cantus_isa::{
     Gpa, Gva,
     address::{PAGE_SHIFT, PAGE_SIZE},
 };
+pub use fast::{FAST_SLOTS, fast_slot};
 use fast::{FastEntries, Kind};
 use translations::{Replaced, Translations};
 
@@ -128,6 +129,12 @@ impl Tlb {
     #[inline(always)]
     pub fn fast(&self, mode: usize, address: Gva) -> &Fast {
         self.fast.get(mode, address)
+    }
+
+    /// The fast entries of a mode, [`FAST_SLOTS`] of them, for code that looks into them by itself; they stay where they are
+    /// as long as the TLB lives. [`fast_slot`] says which is an address's.
+    pub fn fast_entries(&self, mode: usize) -> *const Fast {
+        self.fast.of_mode(mode)
     }
 
     /// Host pointer for an aligned load of `bytes` at `address`, where this core may make it right away.

@@ -26,6 +26,9 @@ pub enum Error {
         /// What the host says.
         error: io::Error,
     },
+    /// There is no translator: no memory for its code, or another host than it makes code for.
+    #[error("instructions cannot be translated to host code: {0}")]
+    Translator(io::Error),
     /// The machine that was asked for cannot be.
     #[error(transparent)]
     Configuration(#[from] ConfigError),

@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::{Attachment, Peripherals, StopOn};
+use crate::{Attachment, Executor, Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Options {
     pub attachments: Vec<Attachment>,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
+    /// What executes the guest's instructions. The interpreter by default.
+    pub executor: Executor,
     /// How guest time passes. Virtual by default.
     pub clock: ClockPolicy,
     /// Which core runs next, and for how long. In turn by default.
@@ -71,6 +73,7 @@ impl Default for Options {
             peripherals: Peripherals::default(),
             attachments: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            executor: Executor::default(),
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
             seed: 0,

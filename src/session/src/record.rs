@@ -7,7 +7,7 @@ use crate::run::drive;
 use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Keep, Options};
 use cantus_engine::{Engine, Outcome, Stopwatch, TICKS_PER_SECOND};
-use cantus_interp::{Core, Interp};
+use cantus_interp::Core;
 use cantus_machine::ISA;
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
@@ -96,7 +96,8 @@ pub(crate) fn record_machine(
         recorder.begin_here(&mut machine);
     }
     let cores = cores.into_iter().zip(lanes);
-    let cores = cores.map(|(core, lane)| (core, Interp::new(), lane)).collect();
+    let cores = cores.map(|(core, lane)| Ok((core, options.executor.of_core()?, lane)));
+    let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),

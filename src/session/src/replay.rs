@@ -1,10 +1,11 @@
 //! Replays a trace, and checks that nothing differs.
 
+use crate::executor::Chosen;
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
+use crate::{Error, Executor, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
 use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
-use cantus_interp::{Core, Executor, Interp};
+use cantus_interp::Core;
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
 use cantus_traces::{CoreId, Footer, Position, Trace};
@@ -15,6 +16,8 @@ use std::path::Path;
 pub struct ReplayOptions {
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
+    /// What executes the guest's instructions. The interpreter by default, whatever it was in the recording.
+    pub executor: Executor,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
     /// The guest's files that the trace does not hold.
@@ -29,8 +32,8 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        let Options { workers, output, interrupt, .. } = Options::default();
-        Self { workers, output, files: Vec::new(), interrupt, from: None, to: None }
+        let Options { workers, executor, output, interrupt, .. } = Options::default();
+        Self { workers, executor, output, files: Vec::new(), interrupt, from: None, to: None }
     }
 }
 
@@ -125,23 +128,23 @@ impl Opened {
         Ok(Self { trace, guest, machine })
     }
 
-    /// Replays a part of it with the executors that `wrap` makes of the reference executors.
-    pub(crate) fn start<E: Executor>(
+    /// Replays a part of it with the executors that `wrap` makes of those chosen.
+    pub(crate) fn start<E: cantus_interp::Executor>(
         &self,
         options: &ReplayOptions,
         span: Span,
-        wrap: impl Fn(usize, Interp) -> E,
+        wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
         self.start_before(Box::new(NoHost), options, span, wrap)
     }
 
     /// The same before a host that overhears what the devices ask.
-    pub(crate) fn start_before<E: Executor>(
+    pub(crate) fn start_before<E: cantus_interp::Executor>(
         &self,
         host: Box<dyn Host>,
         options: &ReplayOptions,
         span: Span,
-        wrap: impl Fn(usize, Interp) -> E,
+        wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
         let begun = self.begin(&setup, &span)?;
@@ -149,7 +152,8 @@ impl Opened {
             Recorded { cuts: self.trace.machine_digests()?, checkpoints: self.checkpoint_states() };
         let (replayer, lanes) = Replayer::new(begun.parts, recorded, setup.memory_digest());
         let cores = begun.cores.into_iter().zip(lanes).enumerate();
-        let cores = cores.map(|(id, (core, lane))| (core, wrap(id, Interp::new()), lane)).collect();
+        let cores = cores.map(|(id, (core, lane))| Ok((core, wrap(id, options.executor.of_core()?), lane)));
+        let cores = cores.collect::<Result<_, Error>>()?;
         let configuration = cantus_engine::Configuration {
             workers: options.workers.max(1),
             policy: Policy::Fair { slice: 1_000_000 },

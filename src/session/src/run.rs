@@ -6,7 +6,7 @@ use crate::options::{Stdin, Typed, Typist};
 use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, Input, Options};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
-use cantus_interp::{Executor, Interp};
+use cantus_interp::Executor;
 use cantus_machine::Board;
 use cantus_machine::map::Device;
 use cantus_traces::DeviceId;
@@ -30,7 +30,8 @@ pub struct Ran {
 pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
-    let cores = setup.cores().into_iter().map(|core| (core, Interp::new(), ())).collect();
+    let cores = setup.cores().into_iter().map(|core| Ok((core, options.executor.of_core()?, ())));
+    let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(
         options.engine(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cantus::{Captured, Output, ReplayOptions};
 use clap::Args;
 
-use crate::args::{TraceArg, open_file};
+use crate::args::{ExecutorArgs, TraceArg, open_file};
 use crate::failure::Failure;
 use crate::moments::{self, MomentArg};
 use crate::places::Places;
@@ -41,6 +41,8 @@ pub struct ReplayArgs {
     /// Host threads that run the cores [default: one a host CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     workers: Option<u64>,
+    #[command(flatten)]
+    executor: ExecutorArgs,
     /// A file of the guest that was left out of the trace; may be given several times
     #[arg(long, value_name = "FILE")]
     guest: Vec<PathBuf>,
@@ -59,6 +61,7 @@ impl ReplayArgs {
         let defaults = ReplayOptions::default();
         Ok(ReplayOptions {
             workers: self.workers.map_or(defaults.workers, |workers| workers as usize),
+            executor: self.executor.chosen(),
             files: self
                 .guest
                 .iter()

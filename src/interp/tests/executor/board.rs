@@ -1,7 +1,8 @@
 //! A core with some RAM, one device, and a port that does what a test wants.
 
 use crate::assembler::assemble;
-use cantus_interp::{Blocked, Core, Executor, Exit, Extent, Interp, Port, Refusal};
+use crate::tested::{Tested, tested};
+use cantus_interp::{Blocked, Core, Executor, Exit, Extent, Port, Refusal};
 use cantus_isa::riscv::Hart;
 use cantus_isa::riscv::csr::Reading;
 use cantus_isa::{Gpa, Width, address::PAGE_SIZE};
@@ -117,10 +118,10 @@ fn responds(address: Gpa) -> bool {
     address.0 & !0xf == DEVICE || address.0 & !3 == OVERLAY
 }
 
-/// A core, its interpreter, and the world.
+/// A core, its executor, and the world.
 pub struct Board<const ATOMICS: bool = false> {
     pub core: Core,
-    pub interp: Interp,
+    pub executor: Tested,
     pub world: World<ATOMICS>,
 }
 
@@ -140,7 +141,7 @@ impl<const ATOMICS: bool> Board<ATOMICS> {
         hart.pc = BASE;
         let tlb = Tlb::new(&ram);
         let core = Core { id: 0, hart, tlb, position: 0, code_epoch: 0, reservation_lost: false, ram };
-        let mut board = Self { core, interp: Interp::new(), world: World::default() };
+        let mut board = Self { core, executor: tested(), world: World::default() };
         board.write(BASE, &assemble(program));
         board
     }
@@ -162,7 +163,7 @@ impl<const ATOMICS: bool> Board<ATOMICS> {
 
     /// Runs until the position is `until`.
     pub fn run(&mut self, until: u64) -> Exit {
-        self.interp.run(&mut self.core, &mut self.world, until)
+        self.executor.run(&mut self.core, &mut self.world, until)
     }
 
     /// Runs `steps` more steps, however often the executor comes back meanwhile.

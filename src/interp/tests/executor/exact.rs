@@ -142,7 +142,7 @@ fn state_2_an_executor_has_no_state_of_the_guest() {
         let mut board = everything(false);
         while board.core.position < STEPS {
             board.run((board.core.position + every).min(STEPS));
-            board.interp = cantus_interp::Interp::new();
+            board.executor = crate::tested::tested();
             assert!(board.state() == states[board.core.position as usize], "at {}", board.core.position);
         }
     }

@@ -1,7 +1,8 @@
-//! The interpreter, through the seam that the engine uses.
+//! The interpreter, through the seam that the engine uses. The tests of every other executor are these, too.
 
 mod assembler;
 mod board;
+mod tested;
 
 mod atomics;
 mod blocked;

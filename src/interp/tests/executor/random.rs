@@ -6,6 +6,7 @@ use cantus_interp::Exit;
 use cantus_isa::riscv::class::Class;
 use cantus_isa::riscv::csr::number::*;
 use cantus_isa::riscv::{Op, Opcode, Privilege, encode};
+use std::ops::Range;
 
 const PROGRAMS: u64 = 150;
 const STEPS: u64 = 300;
@@ -31,21 +32,21 @@ const S_HANDLER: &str = "
     sret";
 
 /// Numbers that look random, the same for the same seed.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
@@ -75,9 +76,9 @@ const CSRS: [u16; 22] = [
     INSTRET,
 ];
 
-/// A random instruction. Registers x1 to x7 are never written: they hold addresses.
+/// A random instruction, which writes one of these registers. Registers x1 to x7 hold addresses.
 #[allow(clippy::wildcard_enum_match_arm, reason = "what has no rule takes anything")]
-fn instruction(numbers: &mut Numbers, codes: &[Opcode]) -> u32 {
+fn instruction(numbers: &mut Numbers, codes: &[Opcode], written: &Range<u64>) -> u32 {
     let code = numbers.pick(codes);
     let class = code.class();
     let (first, count) = match class {
@@ -98,7 +99,11 @@ fn instruction(numbers: &mut Numbers, codes: &[Opcode]) -> u32 {
         _ if matches!(code, Opcode::Lui | Opcode::Auipc) => (numbers.next() as i32) << 12,
         _ => numbers.below(32) as i32,
     };
-    let (rd, rs2, rs3) = (8 + numbers.below(24) as u8, numbers.below(32) as u8, numbers.below(32) as u8);
+    let (rd, rs2, rs3) = (
+        (written.start + numbers.below(written.end - written.start)) as u8,
+        numbers.below(32) as u8,
+        numbers.below(32) as u8,
+    );
     let rm = numbers.pick(&[0, 1, 2, 3, 4, 7, 7]);
     // Each of the fields that the instruction has.
     let mut op = Op::of(code);
@@ -118,12 +123,16 @@ fn instruction(numbers: &mut Numbers, codes: &[Opcode]) -> u32 {
 
 /// A board with the random program of this seed; half of them in S- or U-mode over page tables.
 fn board(seed: u64) -> Board {
+    board_of(seed, &Opcode::all().collect::<Vec<_>>(), 8..32)
+}
+
+/// The same, of these instructions alone, which write these registers.
+pub fn board_of(seed: u64, codes: &[Opcode], written: Range<u64>) -> Board {
     let mut numbers = Numbers(seed);
     let mut board = Board::new("");
-    let codes: Vec<_> = Opcode::all().collect();
     let mut at = START;
     while at < START + 4 * LENGTH {
-        let mut bits = instruction(&mut numbers, &codes);
+        let mut bits = instruction(&mut numbers, codes, &written);
         if numbers.below(40) == 0 {
             bits = numbers.next() as u32;
         }

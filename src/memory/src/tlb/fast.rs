@@ -12,7 +12,9 @@ use cantus_isa::{
 };
 
 /// Entries of each mode.
-const SLOTS: usize = 256;
+const SLOTS: usize = FAST_SLOTS;
+/// Fast entries of each mode.
+pub const FAST_SLOTS: usize = 256;
 /// A tag that no address matches: not page-aligned.
 pub(super) const NOTHING: u64 = u64::MAX;
 const EMPTY: Fast = Fast { read: NOTHING, write: NOTHING, execute: NOTHING, addend: 0 };
@@ -43,6 +45,13 @@ struct Link {
 
 const LOOSE: Link = Link { tag: 0, page: None, next: 0, kind: Kind::Machine, listed: 0 };
 
+/// Which of a mode's fast entries an address uses: the low byte of its page's number, mixed with the next one.
+#[inline(always)]
+pub const fn fast_slot(address: u64) -> usize {
+    let page = (address >> PAGE_SHIFT) as usize;
+    (page ^ (page / SLOTS)) % SLOTS
+}
+
 /// The fast entries of a core.
 pub(super) struct FastEntries {
     entries: Box<[Fast]>,
@@ -65,8 +74,11 @@ impl FastEntries {
 
     #[inline(always)]
     fn index(mode: usize, address: u64) -> usize {
-        let page = (address >> PAGE_SHIFT) as usize;
-        (mode % MODES) * SLOTS + (page ^ (page / SLOTS)) % SLOTS
+        (mode % MODES) * SLOTS + fast_slot(address)
+    }
+
+    pub(super) fn of_mode(&self, mode: usize) -> *const Fast {
+        self.entries[(mode % MODES) * SLOTS..].as_ptr()
     }
 
     #[inline(always)]

@@ -53,6 +53,13 @@ const CRATES: &[Crate] = &[
         ships: true,
     },
     Crate {
+        folder: "src/jit",
+        package: "cantus-jit",
+        may_know: &["src/isa", "src/memory", "src/interp"],
+        because: "a translator stands in for the interpreter's loop, and knows no more of other cores than that",
+        ships: true,
+    },
+    Crate {
         folder: "src/transactions",
         package: "cantus-transactions",
         may_know: &["traces", "src/memory"],
@@ -117,6 +124,7 @@ const CRATES: &[Crate] = &[
             "src/isa",
             "src/memory",
             "src/interp",
+            "src/jit",
             "src/transactions",
             "src/engine",
             "src/devices",
@@ -222,7 +230,8 @@ const OUTSIDE: &[Owned] = &[
         &["src/transactions", "src/engine", "recorder", "replayer"],
         "queues and cache padding where workers meet",
     ),
-    owned("libc", &["src/memory"], "mapping guest RAM into the host"),
+    owned("libc", &["src/memory", "src/jit"], "mapping guest RAM, and memory for code, into the host"),
+    owned("dynasmrt", &["src/jit"], "the only emitter of host code"),
     owned(
         "rustix",
         &["src/session", "src/cli"],

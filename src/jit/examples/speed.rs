@@ -1,8 +1,9 @@
-//! Prints how many million instructions a second the interpreter runs: of an integer loop and of a memory loop.
+//! Prints how many million instructions a second the interpreter runs, and translated code, of some loops.
 
 use cantus_interp::{Blocked, Core, Executor, Exit, Extent, Interp, Port, Refusal};
 use cantus_isa::riscv::{Hart, Op, Opcode, encode};
 use cantus_isa::{Gpa, Width};
+use cantus_jit::{Limits, jit};
 use cantus_memory::{Ram, Right, Tlb};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,9 +63,17 @@ fn s(code: Opcode, rs2: u8, rs1: u8, imm: i32) -> Op {
     Op { rs1, rs2, imm, ..Op::of(code) }
 }
 
-/// Runs a loop, whose last operation jumps back to the first, in short stretches, and prints the best one's speed.
-#[allow(clippy::disallowed_methods, reason = "nothing of a guest depends on what is measured")]
+/// Runs a loop, whose last operation jumps back to the first, in both ways.
 fn measure(name: &str, body: &[Op]) {
+    let interpreted = speed(Interp::new(), body);
+    let translated = speed(jit(Limits::default()).expect("memory for code"), body);
+    let times = translated / interpreted;
+    println!("{name:<32} {interpreted:7.0} interpreted {translated:7.0} translated {times:5.1} times");
+}
+
+/// Runs a loop in short stretches. Gives the best one's speed, in million instructions a second.
+#[allow(clippy::disallowed_methods, reason = "nothing of a guest depends on what is measured")]
+fn speed(mut executor: impl Executor, body: &[Op]) -> f64 {
     let ram = Arc::new(Ram::new(Gpa(BASE), 16 << 20, vec![]).expect("memory"));
     for (at, op) in body.iter().enumerate() {
         ram.store(Gpa(BASE + 4 * at as u64), Width::Word, u64::from(encode(op).expect("an instruction")));
@@ -74,15 +83,15 @@ fn measure(name: &str, body: &[Op]) {
     hart.x[10] = BASE + 0x10_1000;
     let mut core =
         Core { id: 0, hart, tlb: Tlb::new(&ram), position: 0, code_epoch: 0, reservation_lost: false, ram };
-    let (mut interp, mut port) = (Interp::new(), Free::default());
+    let mut port = Free::default();
     let mut best = 0f64;
     for _ in 0..100 {
         let steps = 2_000_000;
         let (start, until) = (Instant::now(), core.position + steps);
-        assert_eq!(interp.run(&mut core, &mut port, until), Exit::Until);
+        assert_eq!(executor.run(&mut core, &mut port, until), Exit::Until);
         best = best.max(steps as f64 / start.elapsed().as_secs_f64() / 1e6);
     }
-    println!("{name:<32} {best:7.0} million instructions a second");
+    best
 }
 
 fn main() {

@@ -1,0 +1,370 @@
+//! What all translated code shares: host registers, the frame, and the stubs through which code is entered and left.
+//!
+//! ```text
+//! rbx  the core                       rax rcx rdx  free
+//! r13  virtual address of the page    the others   guest registers, see FIXED
+//! r15  steps that may still be made   rsp          the frame
+//! ```
+//!
+//! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
+
+use crate::memory::CodeMemory;
+use cantus_interp::Core;
+use cantus_isa::riscv::Hart;
+use cantus_isa::riscv::csr::mstatus;
+use cantus_memory::{FAST_SLOTS, Fast, fast_slot};
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use std::ffi::c_void;
+use std::mem::offset_of;
+
+pub(crate) type Assembler = VecAssembler<X64Relocation>;
+
+/// Numbers of host registers.
+pub(crate) const RAX: u8 = 0;
+pub(crate) const RCX: u8 = 1;
+pub(crate) const RDX: u8 = 2;
+
+/// Guest registers that live in host registers while translated code runs: the stack pointer, and those that compressed
+/// instructions can name, which compilers use most.
+pub(crate) const FIXED: [(u8, u8); 9] =
+    [(2, 5), (8, 12), (9, 14), (10, 7), (11, 6), (12, 8), (13, 9), (14, 10), (15, 11)];
+
+/// The host register of a guest register.
+pub(crate) fn fixed(register: u8) -> Option<u8> {
+    FIXED.iter().find(|(guest, _)| *guest == register).map(|&(_, host)| host)
+}
+
+/// Where an integer register of the guest lies, from the core.
+pub(crate) fn x(register: u8) -> i32 {
+    (offset_of!(Core, hart) + offset_of!(Hart, x)) as i32 + 8 * i32::from(register)
+}
+
+/// Where a floating-point register of the guest lies, from the core.
+pub(crate) fn f(register: u8) -> i32 {
+    (offset_of!(Core, hart) + offset_of!(Hart, f)) as i32 + 8 * i32::from(register)
+}
+
+/// Where floating-point flags and rounding mode lie, and the status with its state, from the core.
+pub(crate) const FCSR: i32 = (offset_of!(Core, hart) + offset_of!(Hart, fcsr)) as i32;
+pub(crate) const MSTATUS: i32 = (offset_of!(Core, hart) + offset_of!(Hart, mstatus)) as i32;
+
+/// Where the guest's program counter lies, from the core.
+pub(crate) const PC: i32 = (offset_of!(Core, hart) + offset_of!(Hart, pc)) as i32;
+
+/// What the frame holds, from rsp.
+pub(crate) const ENV: i32 = 0;
+pub(crate) const FAST_DATA: i32 = 8;
+pub(crate) const FAST_CODE: i32 = 16;
+pub(crate) const EPOCH: i32 = 24;
+pub(crate) const EPOCHS: i32 = 32;
+pub(crate) const JUMPS: i32 = 40;
+/// Six registers and the return address lie above it; calls need 16 bytes of alignment.
+const FRAME: i32 = 72;
+/// Not 0 while MXCSR holds the guest's rounding mode, and flags that are not yet in its `fcsr`. A doubleword.
+pub(crate) const FLOATING: i32 = 48;
+/// For MXCSR to be loaded from and stored to.
+const MXCSR: i32 = 56;
+/// MXCSR as Rust wants it: nearest even, all exceptions masked, no flags.
+const MXCSR_DEFAULT: i32 = 0x1f80;
+/// MXCSR's flags.
+const MXCSR_FLAGS: i32 = 0x3f;
+/// For each rounding mode of the guest that the host has, the host's, two bits each: nearest even, towards zero, down, up.
+const ROUNDINGS: u32 = 0b10_01_11_00;
+
+/// The guest's floating-point flags (NX, UF, OF, DZ, NV from bit 0) for MXCSR's (IE, DE, ZE, OE, UE, PE).
+fn flags_of(mxcsr: u8) -> u8 {
+    let bit = |from: u8, to: u8| (mxcsr >> from & 1) << to;
+    bit(5, 0) | bit(4, 1) | bit(3, 2) | bit(2, 3) | bit(0, 4)
+}
+
+/// The field of the status that says whether there is floating point, and whether it is dirty.
+pub(crate) const FS: i32 = mstatus::FS as i32;
+
+/// Parts of a fast entry.
+pub(crate) const READ: i32 = offset_of!(Fast, read) as i32;
+pub(crate) const WRITE: i32 = offset_of!(Fast, write) as i32;
+pub(crate) const EXECUTE: i32 = offset_of!(Fast, execute) as i32;
+pub(crate) const ADDEND: i32 = offset_of!(Fast, addend) as i32;
+
+/// Bits of the place of a fast entry in its mode's table, in bytes.
+pub(crate) const SLOT_MASK: i32 = ((FAST_SLOTS - 1) * size_of::<Fast>()) as i32;
+/// How far an address is shifted to give that place.
+pub(crate) const SLOT_SHIFT: i8 = 7;
+/// And how far again for what it is mixed with.
+pub(crate) const MIX_SHIFT: i8 = 8;
+
+// The shifts say what `fast_slot` says.
+const _: () = {
+    assert!(size_of::<Fast>() == 32 && FAST_SLOTS == 256);
+    let address = 0x0000_003f_d5a7_6123u64;
+    let place = address >> SLOT_SHIFT;
+    assert!((place ^ (place >> MIX_SHIFT)) & SLOT_MASK as u64 == 32 * fast_slot(address) as u64);
+};
+
+/// Where the code of a block that starts at a host address is entered.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Jump {
+    pub host: u64,
+    pub code: *const u8,
+}
+
+/// How many of these there are: a table by the host address without its lowest bit, mixed with its page.
+pub(crate) const JUMP_SLOTS: usize = 4096;
+
+/// How far the address is shifted to be mixed with itself: functions begin at round numbers in every page.
+const JUMP_MIX: i8 = 10;
+
+/// What stands in a place without one: no host address.
+pub(crate) const NO_JUMP: Jump = Jump { host: 0, code: std::ptr::null() };
+
+// A jump's place is made of host addresses by shifts.
+const _: () = assert!(size_of::<Jump>() == 16 && JUMP_SLOTS.is_power_of_two());
+
+/// The place of the code at a host address.
+pub(crate) fn jump_slot(host: u64) -> usize {
+    ((host ^ host >> JUMP_MIX) >> 1) as usize % JUMP_SLOTS
+}
+
+/// What translated code and the translator tell each other.
+#[repr(C)]
+pub(crate) struct Env {
+    pub core: *mut Core,
+    /// Steps that may be made; that are left.
+    pub budget: i64,
+    /// Virtual address of the page that code runs in.
+    pub page: u64,
+    pub fast_data: *const Fast,
+    pub fast_code: *const Fast,
+    /// The core's code epoch.
+    pub epoch: u64,
+    /// For each translated block the epoch at which its bytes were last known to be current.
+    pub epochs: *const u64,
+    pub jumps: *const Jump,
+    /// Makes a step: an operation of a block, both given by number. Not 0 if that ends the run.
+    pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
+    /// For `step` alone.
+    pub context: *mut c_void,
+}
+
+/// What code returns.
+pub(crate) const BETWEEN: u32 = 0;
+pub(crate) const ENDED: u32 = u32::MAX;
+
+/// Addresses of the stubs.
+#[derive(Clone, Copy)]
+pub(crate) struct Stubs {
+    /// `extern "sysv64" fn(&mut Env, code) -> u32`: enters code.
+    pub enter: usize,
+    /// Leaves, with eax to return.
+    pub leave: usize,
+    /// Called with a step's number in eax: makes it and returns, or leaves.
+    pub step: usize,
+    /// Goes on at the virtual address in rax.
+    pub lookup: usize,
+    /// Called before floating-point arithmetic: loads MXCSR for the guest, if the host has its rounding mode, and sets
+    /// [`FLOATING`]. Overwrites the free registers.
+    pub floating: usize,
+}
+
+macro_rules! env {
+    ($field:ident) => {
+        offset_of!(Env, $field) as i32
+    };
+}
+
+impl Stubs {
+    /// Writes them to the start of `memory`. Returns them and where they end.
+    pub fn write(memory: &mut CodeMemory) -> (Self, usize) {
+        let base = memory.address(0) as usize;
+        let mut asm = Assembler::new(base);
+        let spill = |asm: &mut Assembler| {
+            for (guest, host) in FIXED {
+                dynasm!(asm; .arch x64; mov [rbx + x(guest)], Rq(host));
+            }
+        };
+        let fill = |asm: &mut Assembler| {
+            for (guest, host) in FIXED {
+                dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
+            }
+        };
+        let [enter, leave, step, lookup, floating, settle, settle_deeper, flags] =
+            std::array::from_fn(|_| asm.new_dynamic_label());
+        let without_spill = asm.new_dynamic_label();
+        dynasm!(asm
+            ; .arch x64
+            ;=>enter
+            ; push rbx; push rbp; push r12; push r13; push r14; push r15
+            ; sub rsp, FRAME
+            ; mov [rsp + ENV], rdi
+            ; mov rax, rsi
+            ; mov QWORD [rsp + FLOATING], 0
+        );
+        for (from, to) in [
+            (env!(fast_data), FAST_DATA),
+            (env!(fast_code), FAST_CODE),
+            (env!(epoch), EPOCH),
+            (env!(epochs), EPOCHS),
+            (env!(jumps), JUMPS),
+        ] {
+            dynasm!(asm; .arch x64; mov rcx, [rdi + from]; mov [rsp + to], rcx);
+        }
+        dynasm!(asm
+            ; .arch x64
+            ; mov rbx, [rdi + env!(core)]
+            ; mov r15, [rdi + env!(budget)]
+            ; mov r13, [rdi + env!(page)]
+        );
+        fill(&mut asm);
+        dynasm!(asm
+            ; .arch x64
+            ; jmp rax
+            ; .align 16
+            ;=>leave
+            ; cmp DWORD [rsp + FLOATING], 0
+            ; je >settled
+            ; call =>settle
+            ;settled:
+        );
+        spill(&mut asm);
+        dynasm!(asm
+            ; .arch x64
+            ; mov rcx, [rsp + ENV]
+            ; mov [rcx + env!(budget)], r15
+            ;=>without_spill
+            ; add rsp, FRAME
+            ; pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx
+            ; ret
+            ; .align 16
+            ;=>step
+            ; cmp DWORD [rsp + FLOATING + 8], 0
+            ; je >settled
+            ; call =>settle_deeper
+            ;settled:
+        );
+        spill(&mut asm);
+        // The return address lies on the frame.
+        dynasm!(asm
+            ; .arch x64
+            ; mov rdi, [rsp + ENV + 8]
+            ; mov esi, eax
+            ; mov [rdi + env!(budget)], r15
+            ; mov [rdi + env!(page)], r13
+            ; sub rsp, 8
+            ; call QWORD [rdi + env!(step)]
+            ; add rsp, 8
+            ; test eax, eax
+            ; jnz >ended
+        );
+        fill(&mut asm);
+        dynasm!(asm
+            ; .arch x64
+            ; ret
+            ;ended:
+            ; add rsp, 8
+            ; mov eax, DWORD ENDED as i32
+            ; jmp =>without_spill
+            ; .align 16
+            ;=>lookup
+            ; mov rcx, rax
+            ; shr rcx, SLOT_SHIFT
+            ; mov edx, ecx
+            ; shr edx, MIX_SHIFT
+            ; xor ecx, edx
+            ; and ecx, SLOT_MASK
+            ; add rcx, [rsp + FAST_CODE]
+            ; mov rdx, rax
+            ; and rdx, -4096
+            ; cmp rdx, [rcx + EXECUTE]
+            ; jne >nowhere
+            ; mov rcx, [rcx + ADDEND]
+            ; add rcx, rax
+            ; mov r13, rdx
+            ; mov rdx, rcx
+            ; shr rdx, JUMP_MIX
+            ; xor rdx, rcx
+            ; shr rdx, 1
+            ; and edx, JUMP_SLOTS as i32 - 1
+            ; shl edx, 4
+            ; add rdx, [rsp + JUMPS]
+            ; cmp rcx, [rdx]
+            ; jne >nowhere
+            ; jmp QWORD [rdx + 8]
+            ;nowhere:
+            ; mov [rbx + PC], rax
+            ; mov eax, BETWEEN as i32
+            ; jmp =>leave
+            ; .align 16
+            ;=>floating
+            ; mov rcx, [rbx + FCSR]
+            ; shr ecx, 5
+            ; cmp ecx, 3
+            ; ja >none
+            ; add ecx, ecx
+            ; mov eax, DWORD ROUNDINGS as i32
+            ; shr eax, cl
+            ; and eax, 3
+            ; shl eax, 13
+            ; or eax, MXCSR_DEFAULT
+            ; mov [rsp + MXCSR + 8], eax
+            ; ldmxcsr [rsp + MXCSR + 8]
+            ; mov DWORD [rsp + FLOATING + 8], 1
+            ;none:
+            ; ret
+        );
+        // Brings MXCSR's flags into `fcsr`, which makes the state dirty if they are new there, and gives Rust its own.
+        // Leaves eax as it is.
+        let settling = |asm: &mut Assembler, label, depth: i32| {
+            dynasm!(asm
+                ; .arch x64
+                ; .align 16
+                ;=>label
+                ; stmxcsr [rsp + MXCSR + depth]
+                ; mov ecx, [rsp + MXCSR + depth]
+                ; mov DWORD [rsp + MXCSR + depth], MXCSR_DEFAULT
+                ; ldmxcsr [rsp + MXCSR + depth]
+                ; mov DWORD [rsp + FLOATING + depth], 0
+                ; and ecx, MXCSR_FLAGS
+                ; lea rdx, [=>flags]
+                ; movzx ecx, BYTE [rdx + rcx]
+                ; mov rdx, [rbx + FCSR]
+                ; or rcx, rdx
+                ; cmp rcx, rdx
+                ; je >same
+                ; mov [rbx + FCSR], rcx
+                ; or QWORD [rbx + MSTATUS], DWORD FS
+                ;same:
+                ; ret
+            );
+        };
+        settling(&mut asm, settle, 8);
+        settling(&mut asm, settle_deeper, 16);
+        dynasm!(asm; .arch x64; =>flags);
+        for mxcsr in 0..=MXCSR_FLAGS as u8 {
+            asm.push(flags_of(mxcsr));
+        }
+        let at = |label| base + asm.labels().resolve_dynamic(label).expect("defined above").0;
+        let stubs = Self {
+            enter: at(enter),
+            leave: at(leave),
+            step: at(step),
+            lookup: at(lookup),
+            floating: at(floating),
+        };
+        let code = asm.finalize().expect("every label is defined");
+        memory.write(0, &code);
+        (stubs, code.len())
+    }
+
+    /// Enters translated code.
+    ///
+    /// # Safety
+    /// The stubs' memory and the code at `code` are mapped; all of `env` is right, and nothing that it points to is
+    /// accessed meanwhile but by `step`.
+    pub unsafe fn enter(&self, env: &mut Env, code: *const u8) -> u32 {
+        // SAFETY: the stub was written for this type.
+        let enter: extern "sysv64" fn(&mut Env, *const u8) -> u32 =
+            unsafe { std::mem::transmute(self.enter) };
+        enter(env, code)
+    }
+}

@@ -1,0 +1,32 @@
+//! The fast executor: what is executed often is translated to code of the host (x86-64).
+//!
+//! It is the interpreter with a [`Translator`](cantus_interp::Translator) behind it. Everything that translated code does
+//! not do by itself the interpreter does, in the middle of a block, too; positions, traps and the validity of code are its
+//! own. Translation is one pass over a block's operations, by the meanings that the interpreter executes.
+
+#![allow(clippy::useless_conversion, reason = "`dynasm!` converts what stands in its instructions")]
+
+mod limits;
+
+#[cfg(not(target_arch = "x86_64"))]
+mod elsewhere;
+#[cfg(target_arch = "x86_64")]
+mod float;
+#[cfg(target_arch = "x86_64")]
+mod frame;
+#[cfg(target_arch = "x86_64")]
+mod memory;
+#[cfg(target_arch = "x86_64")]
+mod native;
+#[cfg(target_arch = "x86_64")]
+mod select;
+#[cfg(target_arch = "x86_64")]
+mod translate;
+#[cfg(target_arch = "x86_64")]
+mod tree;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub use elsewhere::{Jit, jit};
+pub use limits::Limits;
+#[cfg(target_arch = "x86_64")]
+pub use native::{Jit, Native, Statistics, jit};

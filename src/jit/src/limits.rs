@@ -1,0 +1,27 @@
+//! How much a translator may use, and when it translates.
+
+/// What a translator may use, and when it translates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of code memory for each core.
+    pub code_bytes: usize,
+    /// How often a block is interpreted before it is translated.
+    pub threshold: u32,
+    /// Steps at most before the port is asked whether it wants attention, and told how far the core has come.
+    pub stretch: u64,
+    /// Whether code that could run is interpreted now and then all the same, and all of it given up.
+    pub mixed: bool,
+}
+
+impl Limits {
+    /// What tries everything: blocks are translated at once, but interpreted half of the time.
+    pub fn mixed() -> Self {
+        Self { code_bytes: 1 << 20, threshold: 0, stretch: 512, mixed: true }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { code_bytes: 16 << 20, threshold: 8, stretch: 2048, mixed: false }
+    }
+}

@@ -1,0 +1,301 @@
+//! The translator behind the interpreter: which blocks are translated, where their code lies, and how it is run.
+//!
+//! Guarantees (MMU-2): code runs only for a block whose bytes are current at the core's code epoch. Each block has a number,
+//! and each number the epoch at which its bytes were last compared; code that is jumped to from other code compares it
+//! with the core's. A block that is no longer code has an epoch that is never reached.
+//!
+//! A link from one block to another of the same page holds for ever: the distance between them does not depend on where
+//! the page is mapped, and what is fetched from a page at all may be fetched from anywhere in it. Whatever is elsewhere is
+//! looked up by the fast TLB entry of its page.
+//!
+//! Code memory is bounded. When it is full, all of it is given up.
+
+use crate::Limits;
+use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, Stubs, jump_slot};
+use crate::memory::CodeMemory;
+use crate::select::Features;
+use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Target, translate};
+use cantus_interp::{Block, Core, Ended, Interp, Port, Ran, Running, Translator};
+use std::any::Any;
+use std::ffi::c_void;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::{self, NonNull};
+
+/// An executor that translates what is executed often, and interprets the rest.
+pub type Jit = Interp<Native>;
+
+/// An epoch that no core reaches.
+const NEVER: u64 = u64::MAX;
+/// More than a block's code takes: 64 operations, each with some hundred bytes.
+const BLOCK_CODE_MAX: usize = 1 << 15;
+
+/// What is known of a block that was translated.
+#[derive(Clone, Copy)]
+struct Known {
+    block: NonNull<Block>,
+    /// Where its code lies.
+    chained: usize,
+    entered: usize,
+}
+
+/// What a translator has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Blocks translated.
+    pub blocks: u64,
+    /// Bytes of code made for them.
+    pub bytes: u64,
+    /// How often code was entered.
+    pub entries: u64,
+    /// Jumps between blocks that were linked.
+    pub links: u64,
+    /// Operations that code left to the interpreter.
+    pub steps: u64,
+    /// How often all code was given up.
+    pub flushes: u64,
+}
+
+/// A translator to the code of the host, for one core.
+pub struct Native {
+    memory: CodeMemory,
+    limits: Limits,
+    target: Target,
+    /// Where the stubs end and code begins, and where it ends.
+    first: usize,
+    used: usize,
+    /// Counted up whenever all code is given up; never 0.
+    generation: u32,
+    known: Vec<Known>,
+    epochs: Vec<u64>,
+    jumps: Box<[Jump]>,
+    links: Vec<Link>,
+    /// The link by which code was left last.
+    left_by: Option<usize>,
+    /// What the choices of a mixed execution are made of.
+    choices: u64,
+    statistics: Statistics,
+}
+
+// SAFETY: the pointers are to the core's blocks, which go wherever the executor goes, and into its own code.
+unsafe impl Send for Native {}
+
+/// What a step needs to know of the run that it is made in.
+struct Context<'a, 'r, P> {
+    running: &'a mut Running<'r, P>,
+    known: &'a [Known],
+    /// The position at which the budget would be used up.
+    end: u64,
+    steps: u64,
+    ended: Option<Ended>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// An executor with a translator.
+///
+/// # Errors
+/// Where the host gives no memory for code.
+pub fn jit(limits: Limits) -> io::Result<Jit> {
+    Ok(Interp::with(Native::new(limits)?))
+}
+
+impl Native {
+    fn new(limits: Limits) -> io::Result<Self> {
+        let code_bytes = limits.code_bytes.max(4 * BLOCK_CODE_MAX).next_multiple_of(1 << 16);
+        let mut memory = CodeMemory::new(code_bytes)?;
+        let (stubs, first) = Stubs::write(&mut memory);
+        Ok(Self {
+            memory,
+            limits,
+            target: Target { stubs, features: Features::of_host(), atomics: false },
+            first,
+            used: first,
+            generation: 1,
+            known: Vec::new(),
+            epochs: Vec::new(),
+            jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
+            links: Vec::new(),
+            left_by: None,
+            choices: 0,
+            statistics: Statistics::default(),
+        })
+    }
+
+    /// What it has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// The number of a block that is translated.
+    fn number(&self, block: &Block) -> Option<u32> {
+        let (generation, number) = block.mark.get();
+        (generation == self.generation).then_some(number)
+    }
+
+    /// Chooses, where execution is mixed, whether a block is interpreted although its code could run.
+    fn declines(&mut self) -> bool {
+        self.choices += 1;
+        let choice = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if choice >> 52 == 0 {
+            self.flush();
+        }
+        choice >> 40 & 1 != 0
+    }
+
+    /// Gives up all code.
+    fn flush(&mut self) {
+        self.generation = self.generation.checked_add(1).expect("code is not given up so often");
+        self.used = self.first;
+        self.known.clear();
+        self.epochs.clear();
+        self.jumps.fill(NO_JUMP);
+        self.links.clear();
+        self.left_by = None;
+        self.statistics.flushes += 1;
+    }
+
+    /// Counts that a block was executed without code, and translates it if that was often enough.
+    fn warm(&mut self, pointer: NonNull<Block>, block: &Block) -> Option<u32> {
+        let (generation, count) = block.mark.get();
+        let count = if generation == 0 { count } else { 0 };
+        if count < self.limits.threshold {
+            block.mark.set((0, count + 1));
+            return None;
+        }
+        if self.used + BLOCK_CODE_MAX > self.memory.bytes() || self.known.len() >= BLOCKS_MAX as usize {
+            self.flush();
+        }
+        let (number, first_link) = (self.known.len() as u32, self.links.len() as u32);
+        let at = self.used;
+        let base = self.memory.address(at) as usize;
+        let translated = translate(&self.target, block, number, first_link, base)?;
+        assert!(translated.code.len() <= BLOCK_CODE_MAX, "a block's code takes no more than it may");
+        self.memory.write(at, &translated.code);
+        self.used = (at + translated.code.len()).next_multiple_of(16);
+        self.known.push(Known {
+            block: pointer,
+            chained: at + translated.chained,
+            entered: at + translated.entered,
+        });
+        self.epochs.push(NEVER);
+        self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
+        block.mark.set((self.generation, number));
+        self.statistics.blocks += 1;
+        self.statistics.bytes += translated.code.len() as u64;
+        Some(number)
+    }
+
+    /// Leads the jump by which code was left to the code of `block`, if that is where it goes.
+    fn link(&mut self, block: &Block, known: Known) {
+        let Some(link) = self.left_by.take().map(|link| self.links[link]) else { return };
+        if link.host == block.host() {
+            let distance = known.chained as i64 - (link.at as i64 + 4);
+            let distance = i32::try_from(distance).expect("code memory is small");
+            self.memory.write(link.at, &distance.to_le_bytes());
+            self.statistics.links += 1;
+        }
+    }
+}
+
+impl Translator for Native {
+    const TRANSLATES: bool = true;
+
+    fn run<P: Port>(
+        &mut self,
+        running: &mut Running<'_, P>,
+        pointer: NonNull<Block>,
+        until: u64,
+    ) -> Option<Ran> {
+        // SAFETY: the interpreter's: it is alive.
+        let block = unsafe { pointer.as_ref() };
+        if self.target.atomics != P::HOST_ATOMICS {
+            self.target.atomics = P::HOST_ATOMICS;
+            self.flush();
+        }
+        if self.limits.mixed && self.declines() {
+            return None;
+        }
+        let number = self.number(block).or_else(|| self.warm(pointer, block))?;
+        let known = self.known[number as usize];
+        self.link(block, known);
+        let epoch = running.core.code_epoch;
+        self.epochs[number as usize] = epoch;
+        let code = self.memory.address(known.chained);
+        self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code };
+
+        let start = running.core.position;
+        let budget = if running.port.attention() {
+            block.len() as u64
+        } else {
+            self.limits.stretch.min(until - start)
+        };
+        let budget = budget.max(block.len() as u64);
+        let core: *mut Core = &mut *running.core;
+        let mut env = Env {
+            core,
+            budget: budget as i64,
+            page: running.core.hart.pc & !(cantus_isa::address::PAGE_SIZE - 1),
+            fast_data: running.core.tlb.fast_entries(running.data_mode()),
+            fast_code: running.core.tlb.fast_entries(running.code_mode()),
+            epoch,
+            epochs: self.epochs.as_ptr(),
+            jumps: self.jumps.as_ptr(),
+            step: step::<P>,
+            context: ptr::null_mut(),
+        };
+        let mut context =
+            Context { running, known: &self.known, end: start + budget, steps: 0, ended: None, panic: None };
+        env.context = (&raw mut context).cast::<c_void>();
+        // SAFETY: the block is current, and so is the code made of it. Everything in `env` lives and stays where it is
+        // until this returns, and is accessed by `step` alone.
+        let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
+        let Context { running, ended, panic, steps, .. } = context;
+        self.statistics.entries += 1;
+        self.statistics.steps += steps;
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+        if left == ENDED {
+            return Some(Ran::Within(ended.expect("the step said how the run ended")));
+        }
+        running.core.position = start + budget - env.budget as u64;
+        self.left_by = if left == BETWEEN { None } else { Some(left as usize - 1) };
+        let last = self.left_by.map(|link| self.known[self.links[link].from as usize].block);
+        Some(Ran::Between(last))
+    }
+
+    fn forget(&mut self, block: &Block) {
+        if let Some(number) = self.number(block) {
+            self.epochs[number as usize] = NEVER;
+        }
+    }
+}
+
+/// Makes a step in translated code: `which` is the block's number and the operation's place. 0 if code goes on.
+extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
+    // SAFETY: `run` has set it, and waits.
+    let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
+    let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
+    let block = context.known[number as usize].block;
+    // A panic must not get into translated code, which nothing is known of for unwinding.
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: its code runs, so it is alive.
+        let (length, offset) = unsafe { (block.as_ref().len(), block.as_ref().address().offset()) };
+        // The budget is already that of the block's end.
+        context.running.core.position = context.end - (env.budget as u64 + length as u64);
+        context.steps += 1;
+        // SAFETY: as above.
+        unsafe { context.running.step(block, env.page | offset, index as usize) }
+    }));
+    match made {
+        Ok(None) => 0,
+        Ok(Some(ended)) => {
+            context.ended = Some(ended);
+            1
+        }
+        Err(panic) => {
+            context.panic = Some(panic);
+            1
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! An instruction's values, before they are computed: the operations of meanings on operands of the host.
+//!
+//! A meaning builds a tree, and only what it does with it, a write to a register, an access to memory, a jump, makes code
+//! (`select.rs`). So constants are folded, conditions meet their branches, and extensions their loads.
+
+use cantus_interp::number;
+use cantus_isa::Width;
+use cantus_isa::riscv::meaning::{Binary, Unary};
+
+/// A value: its place among the nodes of its instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Value(u8);
+
+/// How a value comes about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Node {
+    Constant(u64),
+    /// The virtual address of the page, plus so much.
+    Address(i32),
+    /// An integer register, not 0, before the instruction.
+    Register(u8),
+    /// A floating-point register's bits, before the instruction.
+    Float(u8),
+    /// What lies at the host address in rax, zero-extended.
+    Loaded(Width),
+    /// What a register of the host holds.
+    Host(u8),
+    /// What xmm0 holds, to be written to a floating-point register: a single or a double.
+    Vector(Width),
+    Binary(Binary, Value, Value),
+    Unary(Unary, Value),
+    Sign(Width, Value),
+    Zero(Width, Value),
+    Select(Value, Value, Value),
+}
+
+/// The nodes of an instruction.
+#[derive(Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+    }
+
+    pub fn node(&self, value: Value) -> Node {
+        self.nodes[usize::from(value.0)]
+    }
+
+    pub fn add(&mut self, node: Node) -> Value {
+        // A meaning has some dozen operations at most.
+        self.nodes.push(node);
+        Value(u8::try_from(self.nodes.len() - 1).expect("few nodes"))
+    }
+
+    pub fn constant(&self, value: Value) -> Option<u64> {
+        match self.node(value) {
+            Node::Constant(constant) => Some(constant),
+            Node::Address(_)
+            | Node::Register(_)
+            | Node::Float(_)
+            | Node::Loaded(_)
+            | Node::Host(_)
+            | Node::Vector(_)
+            | Node::Binary(..)
+            | Node::Unary(..)
+            | Node::Sign(..)
+            | Node::Zero(..)
+            | Node::Select(..) => None,
+        }
+    }
+
+    pub fn binary(&mut self, operation: Binary, a: Value, b: Value) -> Value {
+        if let (Some(a), Some(b)) = (self.constant(a), self.constant(b)) {
+            return self.add(Node::Constant(number::binary(operation, a, b)));
+        }
+        if let (Binary::Add, Node::Address(offset), Some(more)) = (operation, self.node(a), self.constant(b))
+            && let Some(sum) = i32::try_from(more as i64).ok().and_then(|more| offset.checked_add(more))
+        {
+            return self.add(Node::Address(sum));
+        }
+        if self.constant(b) == Some(0) && is_neutral(operation) {
+            return a;
+        }
+        if self.constant(a) == Some(0) && matches!(operation, Binary::Add | Binary::Or | Binary::Xor) {
+            return b;
+        }
+        // Code addresses are even, whatever their page.
+        if let (Binary::And, Node::Address(offset), Some(mask)) = (operation, self.node(a), self.constant(b))
+            && mask == !1
+            && offset % 2 == 0
+        {
+            return a;
+        }
+        self.add(Node::Binary(operation, a, b))
+    }
+
+    pub fn unary(&mut self, operation: Unary, a: Value) -> Value {
+        match self.constant(a) {
+            Some(a) => self.add(Node::Constant(number::unary(operation, a))),
+            None => self.add(Node::Unary(operation, a)),
+        }
+    }
+
+    pub fn sign_extend(&mut self, width: Width, a: Value) -> Value {
+        match self.constant(a) {
+            Some(a) => self.add(Node::Constant(number::sign_extend(width, a))),
+            None if width == Width::Double => a,
+            None => self.add(Node::Sign(width, a)),
+        }
+    }
+
+    pub fn zero_extend(&mut self, width: Width, a: Value) -> Value {
+        match self.constant(a) {
+            Some(a) => self.add(Node::Constant(number::zero_extend(width, a))),
+            None if width == Width::Double => a,
+            None => self.add(Node::Zero(width, a)),
+        }
+    }
+
+    pub fn select(&mut self, condition: Value, yes: Value, no: Value) -> Value {
+        match self.constant(condition) {
+            Some(0) => no,
+            Some(_) => yes,
+            None => self.add(Node::Select(condition, yes, no)),
+        }
+    }
+}
+
+/// Whether 0 as the second operand gives the first one.
+fn is_neutral(operation: Binary) -> bool {
+    match operation {
+        Binary::Add
+        | Binary::Sub
+        | Binary::Or
+        | Binary::Xor
+        | Binary::ShiftLeft
+        | Binary::ShiftRight
+        | Binary::ShiftRightSigned
+        | Binary::RotateLeft
+        | Binary::RotateRight => true,
+        Binary::And
+        | Binary::Equal
+        | Binary::Less
+        | Binary::LessUnsigned
+        | Binary::Mul
+        | Binary::MulHigh
+        | Binary::MulHighSignedUnsigned
+        | Binary::MulHighUnsigned
+        | Binary::Div
+        | Binary::DivUnsigned
+        | Binary::Rem
+        | Binary::RemUnsigned => false,
+    }
+}

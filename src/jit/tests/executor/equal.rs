@@ -1,0 +1,184 @@
+//! `interp(p) == jit(p)`: random programs, all of the state compared after every block (REP-2).
+//!
+//! `CANTUS_BLOCKS` says how many blocks are compared; without it, as many as a test has time for.
+
+use crate::board::{Board, DATA};
+use crate::random::{Numbers, board_of};
+use crate::tested::with;
+use cantus_interp::Exit;
+use cantus_isa::riscv::class::Class;
+use cantus_isa::riscv::{Opcode, hart::STATE_BYTES};
+use cantus_isa::{Gpa, address::PAGE_SIZE};
+use cantus_jit::Limits;
+
+/// Steps of a program at most.
+const STEPS: u64 = 400;
+
+/// Blocks to compare for each kind of program.
+fn blocks() -> u64 {
+    match std::env::var("CANTUS_BLOCKS") {
+        Ok(count) => count.parse().expect("CANTUS_BLOCKS is a number"),
+        Err(_) => 20_000,
+    }
+}
+
+/// Doubles and boxed singles with which arithmetic has trouble: zeroes, ones, infinities, NaNs, the least and the greatest,
+/// subnormal ones, those next to powers of two, what is not boxed.
+const SPECIAL: [u64; 32] = [
+    0,
+    1 << 63,
+    0x3ff0_0000_0000_0000,
+    0xbff0_0000_0000_0001,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff8_0000_0000_0000,
+    0x7ff0_0000_0000_0001,
+    0xfff8_0000_dead_beef,
+    1,
+    0x8000_0000_0000_0001,
+    0x000f_ffff_ffff_ffff,
+    0x0010_0000_0000_0000,
+    0x7fef_ffff_ffff_ffff,
+    0x3fef_ffff_ffff_ffff,
+    0x43e0_0000_0000_0000,
+    0xffff_ffff_0000_0000,
+    0xffff_ffff_8000_0000,
+    0xffff_ffff_3f80_0000,
+    0xffff_ffff_bf80_0001,
+    0xffff_ffff_7f80_0000,
+    0xffff_ffff_ff80_0000,
+    0xffff_ffff_7fc0_0000,
+    0xffff_ffff_7f80_0001,
+    0xffff_ffff_ffc0_beef,
+    0xffff_ffff_0000_0001,
+    0xffff_ffff_8000_0001,
+    0xffff_ffff_007f_ffff,
+    0xffff_ffff_0080_0000,
+    0xffff_ffff_7f7f_ffff,
+    0xffff_ffff_3f7f_ffff,
+    0x0000_0000_3f80_0000,
+];
+
+/// Integers that divide, shift and compare in an unusual way.
+const UNUSUAL: [u64; 10] =
+    [0, 1, u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 31, (1 << 31) - 1, !0 << 31, 0xffff_ffff, 31];
+
+fn program(seed: u64, codes: &[Opcode], limits: Limits) -> Board {
+    // Where nothing accesses memory, addresses may be overwritten: all but that of the program, which handlers need.
+    let written = if codes.iter().any(|code| code.is_memory()) { 8..32 } else { 2..30 };
+    let mut board = board_of(seed, codes, written);
+    board.executor = with(limits);
+    let mut numbers = Numbers(!seed);
+    for register in 8..32 {
+        match numbers.below(4) {
+            0 => board.core.hart.x[register] = numbers.pick(&UNUSUAL),
+            1 => board.core.hart.x[register] = numbers.next() as i32 as u64,
+            _ => {}
+        }
+        match numbers.below(4) {
+            0 | 1 => board.core.hart.f[register] = numbers.pick(&SPECIAL),
+            2 => board.core.hart.f[register] |= 0xffff_ffff << 32,
+            _ => {}
+        }
+    }
+    if numbers.below(8) != 0 {
+        board.core.hart.mstatus |= 1 << 13;
+    }
+    board.core.hart.fcsr = numbers.next() & 0xff;
+    board
+}
+
+/// The hart's state and the data that programs use.
+fn state(board: &Board, into: &mut Vec<u8>) {
+    into.clear();
+    board.core.hart.write_state(into);
+    assert_eq!(into.len(), STATE_BYTES);
+    into.resize(STATE_BYTES + 3 * PAGE_SIZE as usize, 0);
+    board.core.ram.read(Gpa(DATA), &mut into[STATE_BYTES..]);
+}
+
+/// Compares programs of these instructions, block by block.
+fn compare(kind: u64, codes: &[Opcode]) {
+    let (mut compared, mut translated, mut entered) = (0, 0, 0);
+    let (mut seed, blocks) = (kind << 48, blocks());
+    let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
+    while compared < blocks {
+        let mut jit = program(seed, codes, Limits { threshold: 0, code_bytes: 1 << 18, ..Limits::default() });
+        let mut interp = program(seed, codes, Limits { threshold: u32::MAX, ..Limits::default() });
+        // So it comes back after every block.
+        jit.world.attention = true;
+        while jit.core.position < STEPS {
+            let exit = jit.run(STEPS);
+            let mut expected = interp.run(jit.core.position);
+            while interp.core.position < jit.core.position && expected != Exit::Blocked {
+                expected = interp.run(jit.core.position);
+            }
+            state(&jit, &mut ours);
+            state(&interp, &mut theirs);
+            assert!(
+                jit.core.position == interp.core.position && ours == theirs,
+                "kind {kind}, seed {seed:#x}: different at {} ({exit:?})\n{:x?}\n{:x?}",
+                jit.core.position,
+                jit.core.hart,
+                interp.core.hart
+            );
+            compared += 1;
+        }
+        assert!(jit.state() == interp.state(), "kind {kind}, seed {seed:#x}: different in the end");
+        assert_eq!(jit.world.asked, interp.world.asked, "kind {kind}, seed {seed:#x}: other questions");
+        let done = jit.executor.translator().statistics();
+        assert_eq!(interp.executor.translator().statistics().entries, 0);
+        translated += done.blocks;
+        entered += done.entries;
+        seed += 1;
+    }
+    println!("kind {kind}: {compared} blocks, {translated} translated, {entered} entered as code");
+    assert!(entered > compared / 2, "code was run: {entered} times in {compared} blocks");
+}
+
+#[test]
+fn rep_2_blocks_of_all_instructions() {
+    compare(0, &Opcode::all().collect::<Vec<_>>());
+}
+
+#[test]
+fn rep_2_blocks_of_integers() {
+    let codes: Vec<_> =
+        Opcode::all().filter(|code| code.class() == Class::Compute && !code.is_floating()).collect();
+    compare(1, &[codes, vec![Opcode::Bne, Opcode::Bltu, Opcode::Blt, Opcode::Beq, Opcode::Jal]].concat());
+}
+
+#[test]
+fn rep_2_blocks_of_memory() {
+    let used = |code: &Opcode| code.is_memory() || code.class() == Class::Branch || *code == Opcode::Jalr;
+    let add = [Opcode::Addi, Opcode::Add, Opcode::Sub, Opcode::Xor];
+    compare(2, &[Opcode::all().filter(used).collect::<Vec<_>>(), add.to_vec()].concat());
+}
+
+#[test]
+fn rep_2_blocks_of_floating_point() {
+    let codes: Vec<_> = Opcode::all().filter(|code| code.is_floating()).collect();
+    compare(3, &[codes, vec![Opcode::Csrrs, Opcode::Csrrw, Opcode::Bne]].concat());
+}
+
+/// Code that is used up again and again, stretches that end everywhere, blocks that are interpreted in between.
+#[test]
+fn rep_2_however_code_is_run() {
+    let codes: Vec<_> = Opcode::all().collect();
+    for seed in 0..300 {
+        let mut plain = program(seed, &codes, Limits { threshold: u32::MAX, ..Limits::default() });
+        plain.steps(STEPS);
+        for limits in [
+            Limits { threshold: 0, ..Limits::default() },
+            Limits { threshold: 3, ..Limits::default() },
+            Limits { threshold: 0, stretch: 1, ..Limits::default() },
+            Limits { threshold: 1, stretch: 7, code_bytes: 0, ..Limits::default() },
+            Limits::mixed(),
+        ] {
+            let mut other = program(seed, &codes, limits);
+            other.steps(STEPS);
+            assert!(other.state() == plain.state(), "seed {seed}, {limits:?}");
+            assert_eq!(other.world.asked, plain.world.asked, "seed {seed}, {limits:?}");
+        }
+    }
+}
