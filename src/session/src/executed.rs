@@ -2,7 +2,7 @@
 
 use crate::replay::{Opened, ReplayOptions};
 use crate::watch::{Observer, Shown, Touch, Watch};
-use crate::{Guest, GuestFile, Interrupt};
+use crate::{Executor, Guest, GuestFile, Interrupt};
 use cantus_analyses::replays::{Access, AccessKind, Print, Replays, Step, Stretch, Trouble, Writer};
 use cantus_isa::address::{CACHE_BLOCK_SIZE, PAGE_SIZE};
 use cantus_isa::riscv::{Class, Hart, decode, length};
@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 pub struct Executed {
     opened: Opened,
     workers: usize,
+    executor: Executor,
 }
 
 impl Executed {
@@ -28,13 +29,20 @@ impl Executed {
     /// Where the trace cannot be read, or is of a machine that this version does not have.
     pub fn open(path: impl AsRef<Path>, files: &[GuestFile]) -> Result<Self, crate::Error> {
         let opened = Opened::new(path.as_ref(), files)?;
-        Ok(Self { opened, workers: ReplayOptions::default().workers })
+        let ReplayOptions { workers, executor, .. } = ReplayOptions::default();
+        Ok(Self { opened, workers, executor })
     }
 
     /// Executes it on so many workers.
     #[must_use]
     pub fn on_workers(self, workers: usize) -> Self {
         Self { workers, ..self }
+    }
+
+    /// Executes it with this executor.
+    #[must_use]
+    pub fn by(self, executor: Executor) -> Self {
+        Self { executor, ..self }
     }
 
     /// The trace.
@@ -49,7 +57,12 @@ impl Executed {
 
     /// Executes it under an observer, until that has seen enough.
     fn watch<O: Observer + 'static>(&self, observer: &Arc<O>, enough: Interrupt) -> Result<(), Trouble> {
-        let options = ReplayOptions { workers: self.workers, interrupt: enough, ..ReplayOptions::default() };
+        let options = ReplayOptions {
+            workers: self.workers,
+            executor: self.executor,
+            interrupt: enough,
+            ..ReplayOptions::default()
+        };
         let observed = |core, inner| Watch { core, inner, observer: observer.clone() };
         let span = self.opened.span(&options).map_err(|error| error.to_string())?;
         self.opened.start(&options, span, observed)?;

@@ -65,7 +65,7 @@ impl Diff {
         let open = |named: &Path| -> Result<Executed, Failure> {
             let path = places.find(Some(named))?;
             let options = self.replay.options()?;
-            Ok(Executed::open(path, &options.files)?.on_workers(options.workers))
+            Ok(Executed::open(path, &options.files)?.on_workers(options.workers).by(options.executor))
         };
         let (a, b) = (open(&self.a)?, open(&self.b)?);
         let text = SourceText::in_folders(&self.source);

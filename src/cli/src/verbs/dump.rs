@@ -68,7 +68,7 @@ impl Dump {
         let mut executed = match self.places || self.normalised {
             true => {
                 let options = self.replay.options()?;
-                Some(Executed::open(&path, &options.files)?.on_workers(options.workers))
+                Some(Executed::open(&path, &options.files)?.on_workers(options.workers).by(options.executor))
             }
             false => None,
         };
