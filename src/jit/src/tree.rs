@@ -56,20 +56,8 @@ impl Tree {
     }
 
     pub fn constant(&self, value: Value) -> Option<u64> {
-        match self.node(value) {
-            Node::Constant(constant) => Some(constant),
-            Node::Address(_)
-            | Node::Register(_)
-            | Node::Float(_)
-            | Node::Loaded(_)
-            | Node::Host(_)
-            | Node::Vector(_)
-            | Node::Binary(..)
-            | Node::Unary(..)
-            | Node::Sign(..)
-            | Node::Zero(..)
-            | Node::Select(..) => None,
-        }
+        let Node::Constant(constant) = self.node(value) else { return None };
+        Some(constant)
     }
 
     pub fn binary(&mut self, operation: Binary, a: Value, b: Value) -> Value {

@@ -76,7 +76,7 @@ pub use executed::Executed;
 pub use executor::Executor;
 pub use guest::{Guest, GuestFile, KernelStart};
 pub use moment::Moment;
-pub use options::{Captured, Input, Interrupt, Keep, Keyboard, Options, Output, Typed, Typist};
+pub use options::{Captured, Input, Interrupt, Keep, Keyboard, Options, Output, Printed, Typed, Typist};
 pub use peripherals::{Drive, Forward, Peripheral, Peripherals, Wire, network_address};
 pub use record::{Recorded, record};
 pub use replay::{ReplayOptions, Replayed, Verdict, replay};

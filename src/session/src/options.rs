@@ -3,6 +3,7 @@
 use crate::{Attachment, Executor, Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -113,10 +114,14 @@ pub enum Output {
     #[default]
     Nowhere,
     /// To the standard output, as it comes.
-    Stdout,
+    Stdout(Printed),
     /// Into memory.
     Captured(Captured),
 }
+
+/// What became of console output on the standard output: the first error, if some could not be written.
+#[derive(Clone, Default)]
+pub struct Printed(Arc<Mutex<Option<io::Error>>>);
 
 /// Console output in memory.
 #[derive(Clone, Default)]
@@ -179,9 +184,8 @@ pub(crate) struct Stdin;
 
 impl Keyboard for Stdin {
     fn next(&mut self) -> Option<Typed> {
-        use std::io::Read;
         let mut buffer = [0; 4096];
-        match std::io::stdin().read(&mut buffer) {
+        match io::stdin().read(&mut buffer) {
             Ok(length @ 1..) => Some(Typed::Bytes(buffer[..length].to_vec())),
             Ok(0) | Err(_) => None,
         }
@@ -192,13 +196,16 @@ struct Sink(Output);
 
 impl Console for Sink {
     fn write(&self, bytes: &[u8]) {
-        use std::io::Write;
         match &self.0 {
             Output::Nowhere => {}
-            // A reader that has gone away is no reason to end the guest.
-            Output::Stdout => {
-                let mut stdout = std::io::stdout().lock();
-                let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            Output::Stdout(Printed(lost)) => {
+                let mut stdout = io::stdout().lock();
+                if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush())
+                    // A reader that has gone away misses nothing.
+                    && error.kind() != io::ErrorKind::BrokenPipe
+                {
+                    lost.lock().get_or_insert(error);
+                }
             }
             Output::Captured(Captured(captured)) => captured.lock().extend_from_slice(bytes),
         }
@@ -206,6 +213,14 @@ impl Console for Sink {
 }
 
 impl Output {
+    /// Why console output was lost, if it was; told once. That is no reason to end the guest.
+    pub fn take_error(&self) -> Option<io::Error> {
+        match self {
+            Self::Stdout(Printed(lost)) => lost.lock().take(),
+            Self::Nowhere | Self::Captured(_) => None,
+        }
+    }
+
     pub(crate) fn console(&self) -> Box<dyn Console> {
         Box::new(Sink(self.clone()))
     }

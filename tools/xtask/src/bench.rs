@@ -4,6 +4,7 @@
 //! and again, and of the ratios of neighbours the median, the smallest and the largest are shown. A busy host slows all
 //! of them alike; absolute times of different runs are not comparable, and are shown for orientation only.
 
+mod arguments;
 mod binary;
 mod figures;
 mod jit;
@@ -17,6 +18,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use arguments::Arguments;
 use measure::{Interpreter, Measured};
 use report::Report;
 use workloads::{CORES, PATTERNS};
@@ -87,20 +89,12 @@ fn run_in_release_build(arguments: &[String]) -> Result<()> {
 impl Plan {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut plan = Self { runs: 5, cores: CORES.to_vec(), json: None, names: Vec::new() };
-        let mut arguments = arguments.iter();
+        let mut arguments = Arguments::new(arguments, HELP);
         while let Some(argument) = arguments.next() {
-            let mut value =
-                || arguments.next().with_context(|| format!("{argument} wants a value; usage: bench {HELP}"));
-            match argument.as_str() {
-                "-n" => plan.runs = value()?.parse().context("-n wants a number")?,
-                "--cores" => {
-                    plan.cores = value()?
-                        .split(',')
-                        .map(str::parse)
-                        .collect::<Result<_, _>>()
-                        .context("--cores wants numbers with commas between")?;
-                }
-                "--json" => plan.json = Some(value()?.into()),
+            match argument {
+                "-n" => plan.runs = arguments.runs(argument)?,
+                "--cores" => plan.cores = arguments.cores(argument)?,
+                "--json" => plan.json = Some(arguments.value(argument)?.into()),
                 option if option.starts_with('-') => bail!("unknown option {option}; usage: bench {HELP}"),
                 name => {
                     let known = name == INTERPRETER || PATTERNS.iter().any(|pattern| pattern.name == name);
@@ -110,8 +104,6 @@ impl Plan {
                 }
             }
         }
-        ensure!(plan.runs > 0, "-n wants at least 1");
-        ensure!(plan.cores.iter().all(|cores| (1..=255).contains(cores)), "a machine has 1 to 255 cores");
         Ok(plan)
     }
 

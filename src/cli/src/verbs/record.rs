@@ -181,6 +181,7 @@ impl Record {
                 voice.say(in_words(&recorded));
             }
         }
+        run::printed(&options.output)?;
         Ok(outcome::status(recorded.outcome))
     }
 

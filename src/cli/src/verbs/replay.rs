@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use cantus::{Captured, Output, ReplayOptions};
+use cantus::{Captured, Output, Printed, ReplayOptions};
 use clap::Args;
 
 use crate::args::{ExecutorArgs, TraceArg, open_file};
@@ -12,6 +12,7 @@ use crate::moments::{self, MomentArg};
 use crate::places::Places;
 use crate::stop;
 use crate::terminal::{self, Voice};
+use crate::verbs::run;
 use crate::verdict::Judged;
 
 /// Replay a trace, with its console output
@@ -79,7 +80,7 @@ impl Replay {
         let options = ReplayOptions {
             output: match self.json {
                 true => Output::Captured(captured.clone()),
-                false => Output::Stdout,
+                false => Output::Stdout(Printed::default()),
             },
             interrupt: stop::on_ctrl_c(),
             from: self.from.map(|MomentArg(moment)| moment),
@@ -96,6 +97,7 @@ impl Replay {
             }
             false => voice.say(&judged),
         }
+        run::printed(&options.output)?;
         Ok(judged.status())
     }
 }

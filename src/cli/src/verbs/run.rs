@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use cantus::{Captured, Input, Options, Output, Typist};
+use cantus::{Captured, Input, Options, Output, Printed, Typist};
 use clap::Args;
 
 use crate::args::RunArgs;
@@ -38,8 +38,14 @@ impl Run {
             }
             false => tell_outcome(voice, ran.outcome),
         }
+        printed(&options.output)?;
         Ok(outcome::status(ran.outcome))
     }
+}
+
+/// An error if some of the guest's console output was lost.
+pub fn printed(output: &Output) -> Result<(), Failure> {
+    output.take_error().map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// The terminal for the guest alone, where its console is on one.
@@ -56,7 +62,7 @@ pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<
         signature_granularity: run.signature.as_ref().map(|_| run.signature_granularity),
         output: match run.json {
             true => Output::Captured(captured.clone()),
-            false => Output::Stdout,
+            false => Output::Stdout(Printed::default()),
         },
         input: match raw {
             Some(_) => Input::Typed(Typist::new(Keys::new(interrupt.clone()))),

@@ -188,8 +188,13 @@ fn without_a_home_there_is_no_folder() {
 fn a_full_disk_under_the_results_is_an_io_error() {
     let tool = Tool::new();
     tool.record("hello", &[]);
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = tool.command(&["info"]).stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(74));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"));
+    let hello = elf("hello");
+    for arguments in [&["info"][..], &["replay"], &["run", &hello], &["record", &hello]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = tool.command(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(74), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"), "{arguments:?}");
+    }
+    // What the guest printed while it was recorded is not lost.
+    assert_eq!(tool.run(&["replay"]).out, "hello from hart 0 of 1\nhello: every hart was here\n");
 }

@@ -39,6 +39,7 @@ fn the_version_is_a_result() {
 fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
+    let too_many = [vec!["run", &hello, "--rng", "--virtio-console"], ["--net", "none"].repeat(7)].concat();
     let wrong: [&[&str]; 37] = [
         &[],
         &["fly"],
@@ -70,26 +71,7 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--drive", "disk,format=qcow2"],
         &["run", &hello, "--net", "bridge=br0"],
         &["run", &hello, "--share", "nowhere"],
-        &[
-            "run",
-            &hello,
-            "--rng",
-            "--virtio-console",
-            "--net",
-            "none",
-            "--net",
-            "none",
-            "--net",
-            "none",
-            "--net",
-            "none",
-            "--net",
-            "none",
-            "--net",
-            "none",
-            "--net",
-            "none",
-        ],
+        &too_many,
         &["diff", "one"],
         &["dump", "x", "20..10"],
         &["rm"],

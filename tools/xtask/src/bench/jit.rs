@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::arguments::Arguments;
 use super::binary::release_build;
 use super::workloads::Workload;
 use crate::guests::linux::qemu;
@@ -136,17 +137,15 @@ impl Plan {
             json: None,
             names: Vec::new(),
         };
-        let mut arguments = arguments.iter();
+        let mut arguments = Arguments::new(arguments, HELP);
         while let Some(argument) = arguments.next() {
-            let mut value =
-                || arguments.next().with_context(|| format!("{argument} wants a value; usage: bench {HELP}"));
-            match argument.as_str() {
-                "-n" => plan.runs = value()?.parse().context("-n wants a number")?,
-                "--seconds" => plan.seconds = value()?.parse().context("--seconds wants a number")?,
-                "--executor" => plan.executor = Some(value()?.clone()),
-                "--cantus" => plan.cantus = Some(value()?.into()),
+            match argument {
+                "-n" => plan.runs = arguments.runs(argument)?,
+                "--seconds" => plan.seconds = arguments.number(argument)?,
+                "--executor" => plan.executor = Some(arguments.value(argument)?.clone()),
+                "--cantus" => plan.cantus = Some(arguments.value(argument)?.into()),
                 "--no-qemu" => plan.with_qemu = false,
-                "--json" => plan.json = Some(value()?.into()),
+                "--json" => plan.json = Some(arguments.value(argument)?.into()),
                 option if option.starts_with('-') => bail!("`{option}` is no argument; usage: bench {HELP}"),
                 name => {
                     let known = CONTESTS.iter().any(|contest| contest.name == name);
@@ -155,7 +154,6 @@ impl Plan {
                 }
             }
         }
-        ensure!(plan.runs > 0, "-n wants at least 1");
         ensure!((0.01..=60.0).contains(&plan.seconds), "--seconds wants 0.01 to 60");
         Ok(plan)
     }

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::arguments::Arguments;
 use super::binary::release_build;
 use crate::guests::linux::default_folder;
 use crate::guests::linux::qemu::{self, Machine};
@@ -25,9 +26,6 @@ use report::Report;
 /// The arguments, in one line.
 pub const HELP: &str = "linux [-n RUNS] [--cores LIST] [--kernel FILE] [--initrd FILE] [--works LIST] [--scale N] \
                         [--cantus FILE] [--no-cantus] [--no-qemu] [--json FILE]";
-
-/// The largest number of cores of Cantus, and of runs that make sense.
-const CORES_MAX: usize = 255;
 
 /// What to measure.
 #[derive(Debug)]
@@ -119,38 +117,28 @@ impl Plan {
             with_qemu: true,
             json: None,
         };
-        let mut arguments = arguments.iter();
+        let mut arguments = Arguments::new(arguments, HELP);
         while let Some(argument) = arguments.next() {
-            let mut value =
-                || arguments.next().with_context(|| format!("{argument} wants a value; usage: bench {HELP}"));
-            match argument.as_str() {
-                "-n" => plan.runs = value()?.parse().context("-n wants a number")?,
-                "--cores" => {
-                    let numbers = value()?.split(',').map(str::parse).collect::<Result<_, _>>();
-                    plan.cores = numbers.context("--cores wants numbers with commas between")?;
-                }
-                "--kernel" => plan.kernel = value()?.into(),
-                "--initrd" => plan.initramfs = value()?.into(),
+            match argument {
+                "-n" => plan.runs = arguments.runs(argument)?,
+                "--cores" => plan.cores = arguments.cores(argument)?,
+                "--kernel" => plan.kernel = arguments.value(argument)?.into(),
+                "--initrd" => plan.initramfs = arguments.value(argument)?.into(),
                 "--works" => {
-                    let works = value()?;
+                    let works = arguments.value(argument)?;
                     let plain = |c: char| c.is_ascii_alphanumeric() || "_,-".contains(c);
                     ensure!(works.chars().all(plain), "--works wants names with commas between");
                     plan.works = Some(works.clone());
                 }
-                "--scale" => plan.scale = value()?.parse().context("--scale wants a number")?,
-                "--cantus" => plan.cantus = Some(value()?.into()),
+                "--scale" => plan.scale = arguments.number(argument)?,
+                "--cantus" => plan.cantus = Some(arguments.value(argument)?.into()),
                 "--no-cantus" => plan.with_cantus = false,
                 "--no-qemu" => plan.with_qemu = false,
-                "--json" => plan.json = Some(value()?.into()),
+                "--json" => plan.json = Some(arguments.value(argument)?.into()),
                 other => bail!("`{other}` is no argument; usage: bench {HELP}"),
             }
         }
-        ensure!(plan.runs > 0, "-n wants at least 1");
         ensure!((1..=10).contains(&plan.scale), "--scale wants 1 to 10");
-        ensure!(
-            plan.cores.iter().all(|cores| (1..=CORES_MAX).contains(cores)),
-            "a machine has 1 to 255 cores"
-        );
         ensure!(plan.with_cantus || plan.with_qemu, "neither Cantus nor QEMU: nothing is measured");
         Ok(plan)
     }
