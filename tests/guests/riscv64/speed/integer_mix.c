@@ -5,6 +5,8 @@
  */
 #include "speed.h"
 
+typedef __INT16_TYPE__ int16_t;
+
 const char program[] = "integer_mix";
 volatile uint64_t work_rounds = 20;
 
