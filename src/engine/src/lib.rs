@@ -6,6 +6,7 @@
 //! only in the name of a core at a position (STATE-1). Callers may not rely on which worker runs which core.
 
 mod boundary;
+mod awaited;
 mod bus;
 mod clock;
 mod core_state;

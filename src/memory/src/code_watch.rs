@@ -187,3 +187,6 @@ impl CodeWatch {
         self.heeded[usize::from(core)].store(PARKED, Release);
     }
 }
+
+#[cfg(test)]
+mod tests;
