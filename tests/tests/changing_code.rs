@@ -1,6 +1,8 @@
 //! Code that one core changes while others execute it, without a `fence.i`: recorded by one executor, replayed by each.
 
-use cantus::{ClockPolicy, Executor, Guest, Options, Outcome, Policy, ReplayOptions, Verdict, record, replay};
+use cantus::{
+    ClockPolicy, Executor, Guest, Options, Outcome, Policy, ReplayOptions, Verdict, record, replay,
+};
 use cantus_isa::riscv::Opcode;
 use cantus_tests::assembler::register::{A, RA, S, T, ZERO};
 use cantus_tests::assembler::{Assembler, bits, i, r, s};
@@ -19,7 +21,8 @@ const ROUNDS: u64 = 300;
 fn program(others: u8, in_turn: bool) -> Vec<u8> {
     let mut code = Assembler::new(BASE, false);
     let (sum, round, end, turns, function, instruction) = (A[1], S[0], S[1], S[2], S[3], S[4]);
-    let [reader, failed, done] = [(); 3].map(|()| code.label());
+    let [reader, failed] = [(); 2].map(|()| code.label());
+    code.number(sum, 0);
     code.number(turns, TURNS);
     code.number(function, FUNCTION);
     code.number(end, ROUNDS);
@@ -81,7 +84,6 @@ fn program(others: u8, in_turn: bool) -> Vec<u8> {
     code.branch(Opcode::Bltu, round, end, reads);
     check(&mut code);
     code.op(s(Opcode::Sd, end, T[2], 8));
-    code.place(done);
     code.op(i(Opcode::Jal, ZERO, 0, 0));
 
     let mut bytes = code.finish();

@@ -222,7 +222,15 @@ const OUTSIDE: &[Owned] = &[
     // Host threads and what they share.
     owned(
         "parking_lot",
-        &["src/memory", "src/transactions", "src/engine", "src/machine", "recorder", "replayer", "src/session"],
+        &[
+            "src/memory",
+            "src/transactions",
+            "src/engine",
+            "src/machine",
+            "recorder",
+            "replayer",
+            "src/session",
+        ],
         "locks where workers meet; executors, devices and traces have none",
     ),
     owned(
