@@ -114,6 +114,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         for (id, (core, _, _)) in cores.iter().enumerate() {
             outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
         }
+        let ahead: Option<Vec<u64>> = cores.iter().map(|(_, _, lane)| boundary.steps_ahead(lane)).collect();
+        if let Some(steps) = ahead {
+            outside.scheduler.begin(&steps);
+        }
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {

@@ -118,6 +118,11 @@ impl Scheduler {
         }
     }
 
+    /// Before the run: so many steps each core has before it, by a trace.
+    pub(crate) fn begin(&self, steps: &[u64]) {
+        self.queue.lock().awaited.begin(steps);
+    }
+
     /// Waits for something to do. `stopped` and `input_open` are asked while nothing is. While every core sleeps, virtual
     /// time jumps to the next alarm, unless input is open: then it passes as the host's does, until an alarm or input.
     pub(crate) fn pick(
@@ -147,16 +152,7 @@ impl Scheduler {
                 return Picked::AllBlocked(stuck);
             }
             let Queue {
-                schedule,
-                ready,
-                busy,
-                is_blocked,
-                blocked,
-                awaited,
-                round,
-                picked_in,
-                vain_in,
-                ..
+                schedule, ready, busy, is_blocked, blocked, awaited, round, picked_in, vain_in, ..
             } = &mut *queue;
             // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
             // that each has been tried since something happened.
@@ -165,6 +161,9 @@ impl Scheduler {
                 && let Some(&core) = ready.front()
             {
                 return Picked::AllBlocked(core);
+            }
+            if let Some(core) = awaited.first(ready).and_then(|at| ready.remove(at)) {
+                ready.push_front(core);
             }
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
