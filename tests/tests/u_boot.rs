@@ -12,8 +12,8 @@ const LINE_ENDS: usize = 48;
 /// The commands after them.
 const TYPED: [&str; 4] = [
     "virtio scan\n",
-    "virtio read 0x81000000 0 8\n",
-    "itest.b *0x81000000 == 0 && itest.b *0x81000fff == 7 && echo sectors are right\n",
+    "virtio read 0x81000000 0 10000\n",
+    "itest.b *0x81000000 == 0 && itest.b *0x82ffffff == ff && echo sectors are right\n",
     "poweroff\n",
 ];
 
@@ -38,11 +38,14 @@ fn supervisor_mode(firmware: Option<GuestFile>) -> Guest {
     Guest::of_file(u_boot("qemu-riscv64_smode/u-boot.bin"), Some(start))
 }
 
-/// Records it with a drive every byte of whose sector n is n, and verifies that.
+/// Sectors of the drive, which it reads by one request.
+const SECTORS: usize = 0x10000;
+
+/// Records it with a drive every byte of whose sector n is n, cut to eight bits, and verifies that.
 fn works(guest: &Guest, cores: usize, is_legacy: bool) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("u-boot.cantus");
-    let image = GuestFile::new("image", (0..64).flat_map(|sector| [sector; 512]).collect::<Vec<u8>>());
+    let image = GuestFile::new("image", (0..SECTORS).flat_map(|sector| [sector as u8; 512]).collect::<Vec<u8>>());
     let drive = Peripheral::Drive(Drive { image, read_only: false, write_through: None });
     let console = Captured::default();
     let options = Options {
@@ -56,7 +59,7 @@ fn works(guest: &Guest, cores: usize, is_legacy: bool) {
     let recorded = cantus::record(guest, &options, &path, false).expect("it can be recorded");
     let console = shown(&console);
     assert_eq!(recorded.outcome, Outcome::Exit(0), "{console}");
-    for word in ["U-Boot 20", "8 blocks read: OK", "\nsectors are right", "poweroff ..."] {
+    for word in ["U-Boot 20", "65536 blocks read: OK", "\nsectors are right", "poweroff ..."] {
         assert!(console.contains(word), "{word} is missing:\n{console}");
     }
     verify(&path);
