@@ -14,11 +14,12 @@
 
 use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ,
-    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, x,
+    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FLOATING, PAGE, PC, RAX, RCX, RDX, READ, SLOT_MASK,
+    SLOT_SHIFT, Stubs, WRITE, x,
 };
 use crate::select::{Condition, Features, Free, Selector, Source};
-use crate::tree::{Node, Tree, Value};
+use crate::homes::Homes;
+use crate::tree::{Node, Place, Tree, Value};
 use cantus_interp::{Block, OPS_MAX};
 use cantus_isa::Width;
 use cantus_isa::address::PAGE_SIZE;
@@ -79,6 +80,7 @@ pub(crate) struct Translator<'a> {
     target: &'a Target,
     pub asm: Assembler,
     pub tree: Tree,
+    homes: Homes,
     block: &'a Block,
     number: u32,
     /// The number that the first of its links will have.
@@ -120,6 +122,7 @@ pub(crate) fn translate(
         target,
         asm,
         tree: Tree::default(),
+        homes: Homes::fixed(),
         block,
         number,
         first_link,
@@ -186,7 +189,8 @@ impl Translator<'_> {
             dynasm!(self.asm
                 ; .arch x64
                 ;=>exit
-                ; lea rax, [r13 + to]
+                ; mov rax, [rsp + PAGE]
+                ; add rax, to
                 ; mov [rbx + PC], rax
                 ; mov eax, DWORD link as i32
                 ; jmp extern self.target.stubs.leave
@@ -197,7 +201,8 @@ impl Translator<'_> {
             ;=>out
             ; add r15, DWORD length
             ;=>stale
-            ; lea rax, [r13 + start]
+            ; mov rax, [rsp + PAGE]
+            ; add rax, start
             ; mov [rbx + PC], rax
             ; mov eax, DWORD BETWEEN as i32
             ; jmp extern self.target.stubs.leave
@@ -257,7 +262,12 @@ impl Translator<'_> {
     }
 
     pub(crate) fn selector(&mut self) -> Selector<'_> {
-        Selector { asm: &mut self.asm, tree: &self.tree, features: self.target.features }
+        Selector {
+            asm: &mut self.asm,
+            tree: &self.tree,
+            homes: &self.homes,
+            features: self.target.features,
+        }
     }
 
     /// Where the operation being translated is a step, out of line.
@@ -278,7 +288,7 @@ impl Translator<'_> {
 
     /// Writes a guest register.
     fn write(&mut self, register: u8, value: Value, free: Free) {
-        if let Some(host) = fixed(register) {
+        if let Some(host) = self.homes.of(register) {
             self.selector().compute(value, host, free);
             return;
         }
@@ -304,8 +314,18 @@ impl Translator<'_> {
             dynasm!(self.asm; .arch x64; jmp =>exit);
             self.link();
         } else {
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup);
+            self.go_far(to);
         }
+    }
+
+    /// Goes on at a distance from the page's start, in another page.
+    fn go_far(&mut self, to: i32) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rax, [rsp + PAGE]
+            ; add rax, to
+            ; jmp extern self.target.stubs.lookup
+        );
     }
 
     /// Goes on at a distance from this operation if a condition holds, else behind it.
@@ -323,7 +343,8 @@ impl Translator<'_> {
         } else {
             let away = self.asm.new_dynamic_label();
             self.jump_if(condition.inverted(), away);
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup; =>away);
+            self.go_far(to);
+            dynasm!(self.asm; .arch x64; =>away);
         }
         self.go(next);
     }
@@ -360,28 +381,35 @@ impl Translator<'_> {
         }
     }
 
-    /// Gives the host address of an access in rax; where no fast entry allows it, the operation is a step.
-    fn reach(&mut self, width: Width, address: Value, right: i32) {
+    /// Finds where an access goes, without rdx; where no fast entry allows it, the operation is a step.
+    fn reach(&mut self, width: Width, address: Value, right: i32) -> Place {
         let slow = self.slow();
-        self.selector().compute(address, RAX, Free::ALL);
+        let address = match self.selector().source(address) {
+            Some(Source::Register(register)) => register,
+            Some(Source::Immediate(_) | Source::Memory(_)) | None => {
+                self.selector().compute(address, RAX, Free::ALL);
+                RAX
+            }
+        };
         // The bits that would make the access unaligned stay in what is compared with the tag.
         let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
+        if self.target.features.shifts {
+            dynasm!(self.asm; .arch x64; rorx ecx, Rd(address), SLOT_SHIFT);
+        } else {
+            dynasm!(self.asm; .arch x64; mov ecx, Rd(address); shr ecx, SLOT_SHIFT);
+        }
         dynasm!(self.asm
             ; .arch x64
-            ; mov rcx, rax
-            ; shr rcx, SLOT_SHIFT
-            ; mov edx, ecx
-            ; shr edx, MIX_SHIFT
-            ; xor ecx, edx
             ; and ecx, SLOT_MASK
-            ; add rcx, [rsp + FAST_DATA]
-            ; mov rdx, rax
-            ; and rdx, DWORD tag
-            ; cmp rdx, [rcx + right]
+            ; mov rdx, DWORD tag
+            ; and rdx, Rq(address)
+            ; cmp rdx, [r13 + rcx + right]
             ; jne =>slow
-            ; add rax, [rcx + ADDEND]
+            ; mov rcx, [r13 + rcx + ADDEND]
         );
+        Place { index: address, offset: 0 }
     }
+
 }
 
 impl Translator<'_> {
@@ -497,24 +525,24 @@ impl Ops for Translator<'_> {
     }
 
     fn load(&mut self, width: Width, address: Value) -> Result<Value, Interpreted> {
-        self.reach(width, address, READ);
-        Ok(self.tree.add(Node::Loaded(width)))
+        let place = self.reach(width, address, READ);
+        Ok(self.tree.add(Node::Loaded(width, place)))
     }
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
         let from = match self.selector().source(value) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {
-                self.selector().compute(value, RCX, Free::ALL.without(RAX));
-                RCX
+                self.selector().compute(value, RDX, Free::ALL.without(RAX).without(RCX));
+                RDX
             }
         };
         match width {
-            Width::Byte => dynasm!(self.asm; .arch x64; mov [rax], Rb(from)),
-            Width::Half => dynasm!(self.asm; .arch x64; mov [rax], Rw(from)),
-            Width::Word => dynasm!(self.asm; .arch x64; mov [rax], Rd(from)),
-            Width::Double => dynasm!(self.asm; .arch x64; mov [rax], Rq(from)),
+            Width::Byte => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rb(from)),
+            Width::Half => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rw(from)),
+            Width::Word => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rd(from)),
+            Width::Double => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rq(from)),
         }
         Ok(())
     }
@@ -532,7 +560,8 @@ impl Ops for Translator<'_> {
         if self.target.atomics && !matches!(amo, Amo::Swap | Amo::Add) {
             return Err(Interpreted);
         }
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
+        dynasm!(self.asm; .arch x64; lea rax, [rcx + Rq(index) + offset]);
         self.selector().compute(value, RDX, Free::ALL.without(RAX));
         self.exchange(amo, width);
         Ok(self.tree.add(Node::Host(RCX)))
