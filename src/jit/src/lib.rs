@@ -8,6 +8,8 @@
 
 mod limits;
 
+#[cfg(target_arch = "x86_64")]
+mod access;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +28,10 @@ mod select;
 mod translate;
 #[cfg(target_arch = "x86_64")]
 mod tree;
+#[cfg(target_arch = "x86_64")]
+mod unit;
+#[cfg(target_arch = "x86_64")]
+mod ways;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Jit, jit};
