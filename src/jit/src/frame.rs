@@ -8,6 +8,7 @@
 //!
 //! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
 
+use crate::fold::GROUPS_MAX;
 use crate::memory::CodeMemory;
 use cantus_interp::Core;
 use cantus_isa::riscv::Hart;
@@ -55,9 +56,19 @@ pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 72;
+const FRAME: i32 = 104;
 /// Not 0 while MXCSR holds the guest's rounding mode, and flags that are not yet in its `fcsr`. A doubleword.
 pub(crate) const FLOATING: i32 = 48;
+/// What is kept of the groups of a block: behind the others.
+const KEPT: i32 = 64;
+
+const _: () = assert!(KEPT + 8 * GROUPS_MAX as i32 <= FRAME && FRAME % 16 == 8);
+
+/// Where what is kept of a group lies, from rsp.
+pub(crate) fn kept(group: usize) -> i32 {
+    KEPT + 8 * group as i32
+}
+
 /// For MXCSR to be loaded from and stored to.
 const MXCSR: i32 = 56;
 /// MXCSR as Rust wants it: nearest even, all exceptions masked, no flags.

@@ -14,7 +14,9 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
+use crate::access::Alone;
 use crate::float;
+use crate::fold::{Part, fold};
 use crate::frame::{Assembler, BETWEEN, EPOCH, EPOCHS, FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, x};
 use crate::select::{Features, Free, Selector, Source};
 use crate::tree::{Node, Place, Tree, Value};
@@ -87,8 +89,12 @@ pub(crate) struct Translator<'a> {
     pub first_member: u32,
     pub first_link: u32,
     pub links: Vec<Link>,
-    /// Steps out of line: where they are called for, their numbers, and where they go on.
-    steps: Vec<(DynamicLabel, u32, DynamicLabel)>,
+    /// For each operation of the block what it is in a group of accesses; how many groups there are.
+    pub parts: Vec<Option<Part>>,
+    groups: usize,
+    pub alone: Vec<Alone>,
+    /// Steps out of line: where they are called for, their numbers, how many groups their blocks have, where they go on.
+    steps: Vec<(DynamicLabel, u32, usize, DynamicLabel)>,
     /// What brings registers to where they usually are, and back, if a step has asked for that.
     swaps: Option<[DynamicLabel; 2]>,
     /// Floating-point preparation out of line: where it is, where it goes on, and where if it cannot be.
@@ -99,7 +105,7 @@ pub(crate) struct Translator<'a> {
     /// Exits out of line: where they are, the distance of where they go to from the page's start, from which block.
     pub exits: Vec<(DynamicLabel, i32, usize)>,
     /// The operation being translated: its place, its distance from the page's start.
-    index: usize,
+    pub index: usize,
     pub offset: i32,
     /// Its slow path, and where that goes on.
     slow: Option<(DynamicLabel, DynamicLabel)>,
@@ -134,6 +140,9 @@ pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: us
         first_member: numbers.first_member,
         first_link: numbers.first_link,
         links: Vec::new(),
+        parts: Vec::new(),
+        groups: 0,
+        alone: Vec::new(),
         steps: Vec::new(),
         swaps: None,
         floats: Vec::new(),
@@ -180,6 +189,7 @@ impl Translator<'_> {
         dynasm!(self.asm; .arch x64; =>here; sub r15, BYTE block.len() as i8; jl =>out);
         // One may come here from anywhere in the unit.
         (self.knows_floating, self.is_dirty) = (false, false);
+        (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
         for (index, (distance, op)) in block.ops().enumerate() {
             self.index = index;
@@ -203,9 +213,11 @@ impl Translator<'_> {
                 ; jmp =>slow
             );
         }
-        for (slow, number, resume) in std::mem::take(&mut self.steps) {
+        self.alone();
+        for (slow, number, groups, resume) in std::mem::take(&mut self.steps) {
             dynasm!(self.asm; .arch x64; =>slow);
             self.step(number);
+            self.forget(groups);
             dynasm!(self.asm; .arch x64; jmp =>resume);
         }
         self.exits();
@@ -232,6 +244,7 @@ impl Translator<'_> {
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
                 self.step(self.step_number());
+                self.forget(self.groups);
                 return Flow::Next;
             }
         };
@@ -285,7 +298,7 @@ impl Translator<'_> {
         let number = self.step_number();
         let (slow, _) = *self.slow.get_or_insert_with(|| {
             let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            self.steps.push((slow, number, resume));
+            self.steps.push((slow, number, self.groups, resume));
             (slow, resume)
         });
         slow

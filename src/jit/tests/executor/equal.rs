@@ -172,12 +172,12 @@ fn rep_2_blocks_of_floating_point() {
 
 /// Writes a program of two loops, one in the other, around random instructions, and a way around some of them. Its
 /// counters are x28 and x29; it ends in an illegal instruction, whose handler goes on somewhere.
-fn write_loops(board: &mut Board, seed: u64, codes: &[Opcode]) {
+fn write_loops(board: &mut Board, seed: u64, codes: &[Opcode], longest: u64) {
     let mut numbers = Numbers(seed);
     let mut some = |count: u64| -> Vec<u32> {
         (0..1 + numbers.below(count)).map(|_| instruction(&mut numbers, codes, &(8..28))).collect()
     };
-    let [before, outer, around, inner, after] = [some(6), some(8), some(8), some(12), some(8)];
+    let [before, outer, around, inner, after] = [some(6), some(8), some(8), some(longest), some(longest)];
     let op =
         |code, rd, rs1, rs2, imm| encode(&Op { rd, rs1, rs2, imm, ..Op::of(code) }).expect("an instruction");
     let mut program = before;
@@ -210,14 +210,27 @@ fn rep_2_loops() {
         Class::Compute => !code.is_floating() && *code != Opcode::Auipc,
         _ => false,
     };
-    let codes: Vec<_> = Opcode::all().filter(used).collect();
+    compare_loops(&Opcode::all().filter(used).collect::<Vec<_>>(), 12);
+}
+
+/// Many accesses from few registers, some of which lie at ends of pages and are not aligned: they are checked together. In
+/// between, what the interpreter does.
+#[test]
+fn rep_2_accesses_that_are_checked_together() {
+    let accesses = Opcode::all().filter(|code| matches!(code.class(), Class::Load(_) | Class::Store(_)));
+    let others = [Opcode::Addi, Opcode::Add, Opcode::LrW, Opcode::ScW, Opcode::AmoaddD];
+    let doubles = [Opcode::Ld, Opcode::Sd, Opcode::Fld, Opcode::Fsd].repeat(4);
+    compare_loops(&[accesses.collect(), doubles, others.to_vec()].concat(), 40);
+}
+
+fn compare_loops(codes: &[Opcode], longest: u64) {
     let (programs, mut units, mut blocks) = (blocks() / 40, 0, 0);
     for seed in 0..programs {
         let limits = Limits { threshold: (seed % 4) as u32, ..Limits::default() };
-        let mut jit = program(seed, &codes, limits);
-        let mut interp = program(seed, &codes, Limits { threshold: u32::MAX, ..limits });
+        let mut jit = program(seed, codes, limits);
+        let mut interp = program(seed, codes, Limits { threshold: u32::MAX, ..limits });
         for board in [&mut jit, &mut interp] {
-            write_loops(board, seed, &codes);
+            write_loops(board, seed, codes, longest);
         }
         let mut ends = Numbers(seed ^ 0x100b);
         while jit.core.position < 4 * STEPS {
