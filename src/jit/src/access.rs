@@ -77,13 +77,12 @@ impl Translator<'_> {
 
     /// Where an address is found: in a register, plus an offset. The host's address is to come into rcx.
     fn place_of(&mut self, address: Value) -> Place {
-        let (base, offset) = match self.tree.node(address) {
-            Node::Binary(Binary::Add, base, offset) => match self.selector().source(offset) {
-                Some(Source::Immediate(offset)) => (base, offset),
-                Some(Source::Register(_) | Source::Memory(_)) | None => (address, 0),
-            },
-            _ => (address, 0),
-        };
+        let (mut base, mut offset) = (address, 0);
+        if let Node::Binary(Binary::Add, a, b) = self.tree.node(address)
+            && let Some(Source::Immediate(immediate)) = self.selector().source(b)
+        {
+            (base, offset) = (a, immediate);
+        }
         let index = match self.selector().source(base) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {

@@ -77,11 +77,9 @@ pub(crate) fn fold(block: &Block) -> (Vec<Option<Part>>, usize) {
     let mut groups = 0;
     let mut open: Vec<Open> = Vec::new();
     for (index, (_, op)) in block.ops().enumerate() {
-        let (stores, width) = match op.code.class() {
-            Class::Load(width) => (false, Some(width)),
-            Class::Store(width) => (true, Some(width)),
-            _ => (false, None),
-        };
+        let class = op.code.class();
+        let stores = matches!(class, Class::Store(_));
+        let width = if let Class::Load(width) | Class::Store(width) = class { Some(width) } else { None };
         if let Some(width) = width.filter(|_| op.rs1 != 0) {
             let access = (index, op.imm, width);
             let place = open.iter().position(|open| open.base == op.rs1 && open.stores == stores);

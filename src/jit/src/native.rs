@@ -233,14 +233,23 @@ impl Native {
 
     /// The number of the unit that begins with a block, of which all is current; translated anew if need be.
     fn current<P: Port>(&mut self, running: &Running<'_, P>, block: &Block) -> Option<u32> {
-        if let Some(number) = self.number(block) {
-            if self.is_current(running, number) {
-                return Some(number);
-            }
-            self.retire(number);
-            block.mark.set((0, self.limits.threshold));
+        let Some(old) = self.number(block) else { return self.warm(running, block) };
+        if self.is_current(running, old) {
+            return Some(old);
         }
-        self.warm(running, block)
+        self.retire(old);
+        block.mark.set((0, self.limits.threshold));
+        let (chained, flushes) = (self.known[old as usize].chained, self.statistics.flushes);
+        let number = self.warm(running, block)?;
+        if flushes == self.statistics.flushes {
+            // Jumps that were linked to the old code go on to the new one.
+            const JUMP: u8 = 0xe9;
+            let distance = self.known[number as usize].chained as i64 - (chained as i64 + 5);
+            let distance = i32::try_from(distance).expect("code memory is small").to_le_bytes();
+            let [a, b, c, d] = distance;
+            self.memory.write(chained, &[JUMP, a, b, c, d]);
+        }
+        Some(number)
     }
 
     /// A unit must not run again.

@@ -34,11 +34,14 @@ fn successors(block: &Block) -> [Option<i32>; 2] {
     let (distance, last) = block.ops().last().expect("a block is not empty");
     let to = start + distance as i32 + last.imm;
     let within = |to: i32| (0..PAGE_SIZE as i32).contains(&to).then_some(to);
-    match last.code {
-        Opcode::Jal if last.rd == 0 => [within(to), None],
-        _ if last.code.class() == Class::Branch => [within(next), within(to)],
-        _ if last.code.ends_block() => [None, None],
-        _ => [within(next), None],
+    if last.code == Opcode::Jal && last.rd == 0 {
+        [within(to), None]
+    } else if last.code.class() == Class::Branch {
+        [within(next), within(to)]
+    } else if last.code.ends_block() {
+        [None, None]
+    } else {
+        [within(next), None]
     }
 }
 
