@@ -22,6 +22,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: 16 << 20, threshold: 8, stretch: 2048, mixed: false }
+        Self { code_bytes: 16 << 20, threshold: 64, stretch: 2048, mixed: false }
     }
 }
