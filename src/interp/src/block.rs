@@ -66,6 +66,9 @@ pub(crate) struct Blocks {
     pages: BTreeMap<PageIndex, CodePage>,
     /// Boxes that are in the table no more.
     dropped: Vec<NonNull<Block>>,
+    /// Blocks decoded, and compared with RAM, so far.
+    pub decoded: u64,
+    pub compared: u64,
 }
 
 // SAFETY: the pointers are to boxes that belong to this value alone.
@@ -180,7 +183,7 @@ impl Blocks {
     pub fn new() -> Self {
         let table = vec![None; BLOCKS].into();
         // A link's stamp is 0 until it is made.
-        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new() }
+        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new(), decoded: 0, compared: 0 }
     }
 
     fn place(host: u64) -> usize {
@@ -216,14 +219,17 @@ impl Blocks {
         let place = Self::place(host);
         let page = ram.page(address)?;
         let known = self.at(place).filter(|block| block.host == host && block.line == line);
-        if known.is_none_or(|block| block.epoch.get() != epoch && !block.is_current(ram)) {
+        let is_to_compare = known.is_some_and(|block| block.epoch.get() != epoch);
+        if known.is_none_or(|block| is_to_compare && !block.is_current(ram)) {
             let block = Block::decode(ram, address, epoch, line)?;
+            self.decoded += 1;
             self.remove(ram, tlb, place);
             let code = self.pages.entry(page).or_default();
             code.lines |= lines(block.address.0, block.end());
             code.places.push(place as u16);
             self.table[place] = Some(NonNull::from(Box::leak(Box::new(block))));
         }
+        self.compared += u64::from(is_to_compare);
         // Anew even if the block is not: the mark may have been made in another TLB.
         tlb.mark_code(page);
         self.at(place)?.epoch.set(epoch);

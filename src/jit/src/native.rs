@@ -10,12 +10,16 @@
 //!
 //! Code memory is bounded. When it is full, all of it is given up.
 
-use crate::Limits;
-use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, Stubs, jump_slot};
+use crate::frame::{
+    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, SPENT, STALE, Stubs, jump_slot,
+};
+use crate::listener::Block as Made;
 use crate::memory::CodeMemory;
 use crate::select::Features;
 use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Target, translate};
-use cantus_interp::{Block, Core, Ended, Interp, Port, Ran, Running, Translator};
+use crate::{Limits, Listening};
+use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
+use cantus_isa::Gva;
 use std::any::Any;
 use std::ffi::c_void;
 use std::io;
@@ -39,23 +43,6 @@ struct Known {
     entered: usize,
 }
 
-/// What a translator has done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Statistics {
-    /// Blocks translated.
-    pub blocks: u64,
-    /// Bytes of code made for them.
-    pub bytes: u64,
-    /// How often code was entered.
-    pub entries: u64,
-    /// Jumps between blocks that were linked.
-    pub links: u64,
-    /// Operations that code left to the interpreter.
-    pub steps: u64,
-    /// How often all code was given up.
-    pub flushes: u64,
-}
-
 /// A translator to the code of the host, for one core.
 pub struct Native {
     memory: CodeMemory,
@@ -74,7 +61,8 @@ pub struct Native {
     left_by: Option<usize>,
     /// What the choices of a mixed execution are made of.
     choices: u64,
-    statistics: Statistics,
+    counts: CodeCounts,
+    listening: Listening,
 }
 
 // SAFETY: the pointers are to the core's blocks, which go wherever the executor goes, and into its own code.
@@ -91,19 +79,22 @@ struct Context<'a, 'r, P> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// An executor with a translator.
+/// An executor with a translator. Whoever listens is told of all code.
 ///
 /// # Errors
 /// Where the host gives no memory for code.
-pub fn jit(limits: Limits) -> io::Result<Jit> {
-    Ok(Interp::with(Native::new(limits)?))
+pub fn jit(limits: Limits, listening: Listening) -> io::Result<Jit> {
+    Ok(Interp::with(Native::new(limits, listening)?))
 }
 
 impl Native {
-    fn new(limits: Limits) -> io::Result<Self> {
+    fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
         let code_bytes = limits.code_bytes.max(4 * BLOCK_CODE_MAX).next_multiple_of(1 << 16);
         let mut memory = CodeMemory::new(code_bytes)?;
         let (stubs, first) = Stubs::write(&mut memory);
+        if let Some(listener) = &listening {
+            listener.made(memory.address(0) as u64, first as u64, Made::All);
+        }
         Ok(Self {
             memory,
             limits,
@@ -117,13 +108,9 @@ impl Native {
             links: Vec::new(),
             left_by: None,
             choices: 0,
-            statistics: Statistics::default(),
+            counts: CodeCounts::default(),
+            listening,
         })
-    }
-
-    /// What it has done so far.
-    pub fn statistics(&self) -> Statistics {
-        self.statistics
     }
 
     /// The number of a block that is translated.
@@ -145,17 +132,18 @@ impl Native {
     /// Gives up all code.
     fn flush(&mut self) {
         self.generation = self.generation.checked_add(1).expect("code is not given up so often");
+        let has_code = !self.known.is_empty();
         self.used = self.first;
         self.known.clear();
         self.epochs.clear();
         self.jumps.fill(NO_JUMP);
         self.links.clear();
         self.left_by = None;
-        self.statistics.flushes += 1;
+        self.counts.flushes += u64::from(has_code);
     }
 
-    /// Counts that a block was executed without code, and translates it if that was often enough.
-    fn warm(&mut self, pointer: NonNull<Block>, block: &Block) -> Option<u32> {
+    /// Counts that a block was executed, at `pc`, without code, and translates it if that was often enough.
+    fn warm(&mut self, pointer: NonNull<Block>, block: &Block, pc: u64) -> Option<u32> {
         let (generation, count) = block.mark.get();
         let count = if generation == 0 { count } else { 0 };
         if count < self.limits.threshold {
@@ -180,8 +168,11 @@ impl Native {
         self.epochs.push(NEVER);
         self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
         block.mark.set((self.generation, number));
-        self.statistics.blocks += 1;
-        self.statistics.bytes += translated.code.len() as u64;
+        self.counts.blocks += 1;
+        self.counts.bytes += translated.code.len() as u64;
+        if let Some(listener) = &self.listening {
+            listener.made(base as u64, translated.code.len() as u64, Made::At(Gva(pc)));
+        }
         Some(number)
     }
 
@@ -192,7 +183,7 @@ impl Native {
             let distance = known.chained as i64 - (link.at as i64 + 4);
             let distance = i32::try_from(distance).expect("code memory is small");
             self.memory.write(link.at, &distance.to_le_bytes());
-            self.statistics.links += 1;
+            self.counts.links += 1;
         }
     }
 }
@@ -215,7 +206,7 @@ impl Translator for Native {
         if self.limits.mixed && self.declines() {
             return None;
         }
-        let number = self.number(block).or_else(|| self.warm(pointer, block))?;
+        let number = self.number(block).or_else(|| self.warm(pointer, block, running.core.hart.pc))?;
         let known = self.known[number as usize];
         self.link(block, known);
         let epoch = running.core.code_epoch;
@@ -227,13 +218,13 @@ impl Translator for Native {
         let budget = if running.port.attention() {
             block.len() as u64
         } else {
-            self.limits.stretch.min(until - start)
+            self.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
         let core: *mut Core = &mut *running.core;
         let mut env = Env {
             core,
-            budget: budget as i64,
+            budget: Env::budget_of(budget),
             page: running.core.hart.pc & !(cantus_isa::address::PAGE_SIZE - 1),
             fast_data: running.core.tlb.fast_entries(running.data_mode()),
             fast_code: running.core.tlb.fast_entries(running.code_mode()),
@@ -250,16 +241,32 @@ impl Translator for Native {
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
         let Context { running, ended, panic, steps, .. } = context;
-        self.statistics.entries += 1;
-        self.statistics.steps += steps;
+        self.counts.entries += 1;
+        self.counts.runs += env.begun();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
         if left == ENDED {
-            return Some(Ran::Within(ended.expect("the step said how the run ended")));
+            let ended = ended.expect("the step said how the run ended");
+            let made = running.core.position - start + ended.completed();
+            self.counts.steps += steps - u64::from(ended.is_blocked());
+            self.counts.instructions += made - (steps - u64::from(!ended.is_complete()));
+            self.counts.exits.step += 1;
+            return Some(Ran::Within(ended));
         }
-        running.core.position = start + budget - env.budget as u64;
-        self.left_by = if left == BETWEEN { None } else { Some(left as usize - 1) };
+        let made = budget - env.left();
+        running.core.position = start + made;
+        self.counts.steps += steps;
+        self.counts.instructions += made - steps;
+        let exits = &mut self.counts.exits;
+        let (exit, link) = match left {
+            BETWEEN => (&mut exits.elsewhere, None),
+            SPENT => (&mut exits.spent, None),
+            STALE => (&mut exits.stale, None),
+            link => (&mut exits.unlinked, Some(link as usize - 1)),
+        };
+        *exit += 1;
+        self.left_by = link;
         let last = self.left_by.map(|link| self.known[self.links[link].from as usize].block);
         Some(Ran::Between(last))
     }
@@ -268,6 +275,10 @@ impl Translator for Native {
         if let Some(number) = self.number(block) {
             self.epochs[number as usize] = NEVER;
         }
+    }
+
+    fn counts(&self) -> CodeCounts {
+        self.counts
     }
 }
 
@@ -282,7 +293,7 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         // SAFETY: its code runs, so it is alive.
         let (length, offset) = unsafe { (block.as_ref().len(), block.as_ref().address().offset()) };
         // The budget is already that of the block's end.
-        context.running.core.position = context.end - (env.budget as u64 + length as u64);
+        context.running.core.position = context.end - (env.left() + length as u64);
         context.steps += 1;
         // SAFETY: as above.
         unsafe { context.running.step(block, env.page | offset, index as usize) }

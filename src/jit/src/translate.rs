@@ -14,8 +14,8 @@
 
 use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ,
-    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, x,
+    ADDEND, Assembler, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ, SLOT_MASK,
+    SLOT_SHIFT, SPENT, STALE, Stubs, WRITE, fixed, toll, x,
 };
 use crate::select::{Condition, Features, Free, Selector, Source};
 use crate::tree::{Node, Tree, Value};
@@ -145,7 +145,7 @@ impl Translator<'_> {
         let start = self.block.address().offset() as i32;
         let (stale, out) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
         let entered = self.entered;
-        let length = self.block.len() as i32;
+        let toll = toll(self.block.len());
         dynasm!(self.asm
             ; .arch x64
             ; mov rax, [rsp + EPOCHS]
@@ -153,7 +153,7 @@ impl Translator<'_> {
             ; cmp [rax + 8 * self.number as i32], rcx
             ; jne =>stale
             ;=>entered
-            ; sub r15, DWORD length
+            ; sub r15, DWORD toll
             ; jl =>out
         );
         let mut flow = Flow::Next;
@@ -195,11 +195,14 @@ impl Translator<'_> {
         dynasm!(self.asm
             ; .arch x64
             ;=>out
-            ; add r15, DWORD length
+            ; add r15, DWORD toll
+            ; mov eax, DWORD SPENT as i32
+            ; jmp >between
             ;=>stale
-            ; lea rax, [r13 + start]
-            ; mov [rbx + PC], rax
-            ; mov eax, DWORD BETWEEN as i32
+            ; mov eax, DWORD STALE as i32
+            ;between:
+            ; lea rcx, [r13 + start]
+            ; mov [rbx + PC], rcx
             ; jmp extern self.target.stubs.leave
         );
         let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;

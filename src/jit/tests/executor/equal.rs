@@ -5,7 +5,7 @@
 use crate::board::{Board, DATA};
 use crate::random::{Numbers, board_of};
 use crate::tested::with;
-use cantus_interp::Exit;
+use cantus_interp::{CodeExits, Executor, Exit};
 use cantus_isa::riscv::class::Class;
 use cantus_isa::riscv::{Opcode, hart::STATE_BYTES};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
@@ -126,8 +126,15 @@ fn compare(kind: u64, codes: &[Opcode]) {
         }
         assert!(jit.state() == interp.state(), "kind {kind}, seed {seed:#x}: different in the end");
         assert_eq!(jit.world.asked, interp.world.asked, "kind {kind}, seed {seed:#x}: other questions");
-        let done = jit.executor.translator().statistics();
-        assert_eq!(interp.executor.translator().statistics().entries, 0);
+        let done = jit.executor.counts().code;
+        assert_eq!(interp.executor.counts().code.entries, 0);
+        let CodeExits { spent, unlinked, elsewhere, stale, step } = done.exits;
+        assert_eq!(
+            done.entries,
+            spent + unlinked + elsewhere + stale + step,
+            "every way out is counted once"
+        );
+        assert!(done.runs >= done.entries && done.instructions + done.steps <= jit.core.position, "{done:?}");
         translated += done.blocks;
         entered += done.entries;
         seed += 1;
