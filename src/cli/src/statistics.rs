@@ -18,7 +18,7 @@ pub struct StatisticsArgs {
     /// of the TLB, grants and hand-overs; with --json as a part of the result
     #[arg(long)]
     stats: bool,
-    /// Write a map of translated code to /tmp/perf-PID.map, where `perf report` looks for the names of the guest's functions
+    /// Write a map of translated code to perf-PID.map in the folder /tmp, where `perf report` looks for the names of the guest's functions
     #[arg(long)]
     perf_map: bool,
 }

@@ -33,7 +33,8 @@ impl PerfMap {
     /// # Errors
     /// Where the host does not let it be made.
     pub fn create() -> Result<Self, Error> {
-        Self::create_at(Path::new(&format!("/tmp/perf-{}.map", std::process::id())))
+        // Not where the environment has temporary files: `perf` looks nowhere else.
+        Self::create_at(&Path::new("/tmp").join(format!("perf-{}.map", std::process::id())))
     }
 
     /// The same at another place.

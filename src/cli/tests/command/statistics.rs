@@ -107,8 +107,8 @@ fn the_map_of_code_names_functions() {
     let process = child.id();
     let done = done(&child.wait_with_output().unwrap());
     assert_eq!(done.status, 0, "{}", done.err);
-    let path = format!("/tmp/perf-{process}.map");
-    let map = fs::read_to_string(Path::new(&path)).unwrap();
+    let path = Path::new("/tmp").join(format!("perf-{process}.map"));
+    let map = fs::read_to_string(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let lines: Vec<(u64, u64, &str)> = map
         .lines()
