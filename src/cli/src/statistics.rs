@@ -95,6 +95,8 @@ struct Blocks {
 
 #[derive(Clone, Debug, Serialize)]
 struct Code {
+    /// Pieces of code, each of one block, or of several between which it goes on without being left.
+    units: u64,
     bytes: u64,
     flushes: u64,
     entries: u64,
@@ -158,6 +160,7 @@ impl Facts {
             instructions: Instructions { all: steps, translated, left_by_code, interpreted },
             blocks: Blocks { decoded, compared, translated: code.blocks },
             code: (code.blocks != 0).then(|| Code {
+                units: code.units,
                 bytes: code.bytes,
                 flushes: code.flushes,
                 entries: code.entries,
@@ -210,13 +213,22 @@ impl Display for Facts {
             name("blocks")
         )?;
         if let Some(code) = &self.code {
-            let Code { bytes, flushes, entries, blocks_run, chained_per_million: _, jumps_linked, ref exits } =
-                *code;
+            let Code {
+                units,
+                bytes,
+                flushes,
+                entries,
+                blocks_run,
+                chained_per_million: _,
+                jumps_linked,
+                ref exits,
+            } = *code;
             let size = terminal::bytes(bytes);
             write!(
                 f,
-                "\n{} {size}, {} flushes, {} jumps linked",
+                "\n{} {size} in {} units of blocks, {} flushes, {} jumps linked",
                 name("code"),
+                grouped(units),
                 grouped(flushes),
                 grouped(jumps_linked)
             )?;
@@ -234,7 +246,7 @@ impl Display for Facts {
             write!(
                 f,
                 "\n{} {spent} to look outside, {unlinked} by jumps not linked yet, {elsewhere} to where no code was \
-                 found, {stale} before blocks to compare, {step} by steps of the interpreter",
+                 found, {stale} before units to compare, {step} by steps of the interpreter",
                 name("code left")
             )?;
         }

@@ -236,6 +236,19 @@ impl Blocks {
         self.table[place]
     }
 
+    /// Whether a block is known to be current at this code epoch, or is compared with RAM and found to be.
+    pub fn is_current(&mut self, block: &Block, ram: &Ram, epoch: u64) -> bool {
+        if block.epoch.get() == epoch {
+            return true;
+        }
+        self.compared += 1;
+        let is_current = block.is_current(ram);
+        if is_current {
+            block.epoch.set(epoch);
+        }
+        is_current
+    }
+
     /// Drops the blocks that contain any of `bytes` bytes at `address`, which have been written and lie in one page.
     /// Returns whether there were any.
     pub fn written(&mut self, ram: &Ram, tlb: &mut Tlb, address: Gpa, bytes: u64) -> bool {

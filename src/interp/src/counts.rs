@@ -22,7 +22,9 @@ pub struct Counts {
 /// What a translator has done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CodeCounts {
-    /// Blocks translated.
+    /// Units translated: blocks together, or on their own.
+    pub units: u64,
+    /// Blocks in them.
     pub blocks: u64,
     /// Bytes of code made for them.
     pub bytes: u64,
@@ -30,9 +32,9 @@ pub struct CodeCounts {
     pub flushes: u64,
     /// How often code was entered.
     pub entries: u64,
-    /// Blocks that were begun as code, by entering it or by a jump from code to code.
+    /// Blocks that were begun as code: by entering it, by a jump from code to code, within a unit.
     pub runs: u64,
-    /// Jumps between blocks that were linked.
+    /// Jumps between units that were linked.
     pub links: u64,
     /// Steps that code made by itself.
     pub instructions: u64,
@@ -47,11 +49,11 @@ pub struct CodeCounts {
 pub struct CodeExits {
     /// Before a block that does not fit before the next look at the outside.
     pub spent: u64,
-    /// To a block of the same page that the jump was not linked to yet.
+    /// To another unit of the same page that the jump was not linked to yet.
     pub unlinked: u64,
     /// To an address that has no code in the table of jumps, or no fast TLB entry.
     pub elsewhere: u64,
-    /// Before a block that others may have changed.
+    /// Before a unit with a block that others may have changed.
     pub stale: u64,
     /// By an operation of the interpreter: a trap, a device, a wait, a grant that is lacking, a change of code or of modes.
     pub step: u64,
@@ -70,7 +72,8 @@ impl AddAssign for Counts {
 
 impl AddAssign for CodeCounts {
     fn add_assign(&mut self, other: Self) {
-        let Self { blocks, bytes, flushes, entries, runs, links, instructions, steps, exits } = other;
+        let Self { units, blocks, bytes, flushes, entries, runs, links, instructions, steps, exits } = other;
+        self.units += units;
         self.blocks += blocks;
         self.bytes += bytes;
         self.flushes += flushes;

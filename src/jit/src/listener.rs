@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 /// Is told of code that was made.
 pub trait Listener: Send + Sync {
-    /// At the host address `code` lie `bytes` bytes of code now, for the block that starts at `block`. Whatever else was
-    /// there is there no more.
+    /// At the host address `code` lie `bytes` bytes of code now, for the unit that begins with this block. Whatever else
+    /// was there is there no more.
     fn made(&self, code: u64, bytes: u64, block: Block);
 }
 

@@ -1,27 +1,28 @@
-//! A block as host code.
+//! A unit of blocks as host code.
 //!
 //! The meaning of each operation is asked once, on trees of operands (`tree.rs`), and makes its code as it goes. What the
 //! meaning would rather leave to the interpreter is a step: a call that executes this one operation. Loads and stores
 //! look for a fast TLB entry; without one, or not aligned, they are a step, too, out of line.
 //!
 //! ```text
-//! chained:  the epoch at which the block was compared is the core's, or leave    (MMU-2)
-//! entered:  take the block's steps off the budget, or leave
-//!           operations
-//!           exits: jumps into blocks of the same page, linked once they are known; others by lookup
+//! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
+//! entered:  registers that the unit has elsewhere
+//!           for each block:
+//!               take its steps off the budget, or leave
+//!               operations
+//!               jumps within the unit; into others of the page, linked once they are known; others by lookup
 //!           cold parts: steps, stubs of exits
 //! ```
 
+use crate::access::Alone;
 use crate::float;
-use crate::frame::{
-    ADDEND, Assembler, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ, SLOT_MASK,
-    SLOT_SHIFT, SPENT, STALE, Stubs, WRITE, fixed, toll, x,
-};
-use crate::select::{Condition, Features, Free, Selector, Source};
-use crate::tree::{Node, Tree, Value};
-use cantus_interp::{Block, OPS_MAX};
+use crate::fold::{Part, fold};
+use crate::frame::{Assembler, EPOCH, EPOCHS, FLOATING, RAX, RCX, RDX, READ, STALE, Stubs, WRITE, toll, x};
+use crate::select::{Features, Free, Selector, Source};
+use crate::tree::{Node, Place, Tree, Value};
+use crate::unit::{Unit, start};
+use cantus_interp::OPS_MAX;
 use cantus_isa::Width;
-use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::meaning::{
     Amo, Binary, Block as MemoryBlock, Change, Flow, Ops, Return, Unary, execute,
 };
@@ -46,7 +47,7 @@ pub(crate) struct Link {
     pub from: u32,
 }
 
-/// A block's code.
+/// A unit's code.
 pub(crate) struct Translated {
     pub code: Vec<u8>,
     /// Where it is entered by others' jumps, and by the translator; from its start.
@@ -76,27 +77,36 @@ enum Way {
 }
 
 pub(crate) struct Translator<'a> {
-    target: &'a Target,
+    pub target: &'a Target,
     pub asm: Assembler,
     pub tree: Tree,
-    block: &'a Block,
-    number: u32,
-    /// The number that the first of its links will have.
-    first_link: u32,
-    links: Vec<Link>,
-    /// Steps out of line: where they are called for, of which operation, and where they go on.
-    steps: Vec<(DynamicLabel, usize, DynamicLabel)>,
+    pub unit: &'a Unit<'a>,
+    /// For each block where its code is, and where it is left if the budget does not allow it.
+    pub starts: Vec<DynamicLabel>,
+    pub outs: Vec<DynamicLabel>,
+    /// The block being translated.
+    pub place: usize,
+    pub first_member: u32,
+    pub first_link: u32,
+    pub links: Vec<Link>,
+    /// For each operation of the block what it is in a group of accesses; how many groups there are.
+    pub parts: Vec<Option<Part>>,
+    groups: usize,
+    pub alone: Vec<Alone>,
+    /// Steps out of line: where they are called for, their numbers, how many groups their blocks have, where they go on.
+    steps: Vec<(DynamicLabel, u32, usize, DynamicLabel)>,
+    /// What brings registers to where they usually are, and back, if a step has asked for that.
+    swaps: Option<[DynamicLabel; 2]>,
     /// Floating-point preparation out of line: where it is, where it goes on, and where if it cannot be.
     pub floats: Vec<(DynamicLabel, DynamicLabel, DynamicLabel)>,
     /// An operation before this one has found out that floating point is on; has made it dirty.
     pub knows_floating: bool,
     pub is_dirty: bool,
-    /// Exits out of line: where they are, and the distance of where they go to from the page's start.
-    exits: Vec<(DynamicLabel, i32)>,
-    entered: DynamicLabel,
+    /// Exits out of line: where they are, the distance of where they go to from the page's start, from which block.
+    pub exits: Vec<(DynamicLabel, i32, usize)>,
     /// The operation being translated: its place, its distance from the page's start.
-    index: usize,
-    offset: i32,
+    pub index: usize,
+    pub offset: i32,
     /// Its slow path, and where that goes on.
     slow: Option<(DynamicLabel, DynamicLabel)>,
     /// The operation cannot be translated.
@@ -106,30 +116,39 @@ pub(crate) struct Translator<'a> {
     way: Option<Way>,
 }
 
-/// Translates a block to code that will lie at `base`. None if the assembler does not take it.
-pub(crate) fn translate(
-    target: &Target,
-    block: &Block,
-    number: u32,
-    first_link: u32,
-    base: usize,
-) -> Option<Translated> {
+/// The numbers that a unit, the first of its blocks, and the first of its links will have.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers {
+    pub unit: u32,
+    pub first_member: u32,
+    pub first_link: u32,
+}
+
+/// Translates a unit to code that will lie at `base`. None if the assembler does not take it.
+pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
-    let entered = asm.new_dynamic_label();
+    let mut labels = || unit.blocks.iter().map(|_| asm.new_dynamic_label()).collect();
+    let (starts, outs) = (labels(), labels());
     let translator = Translator {
         target,
         asm,
         tree: Tree::default(),
-        block,
-        number,
-        first_link,
+        unit,
+        starts,
+        outs,
+        place: 0,
+        first_member: numbers.first_member,
+        first_link: numbers.first_link,
         links: Vec::new(),
+        parts: Vec::new(),
+        groups: 0,
+        alone: Vec::new(),
         steps: Vec::new(),
+        swaps: None,
         floats: Vec::new(),
         knows_floating: false,
         is_dirty: false,
         exits: Vec::new(),
-        entered,
         index: 0,
         offset: 0,
         slow: None,
@@ -137,35 +156,53 @@ pub(crate) fn translate(
         written: None,
         way: None,
     };
-    translator.run()
+    translator.run(numbers.unit)
 }
 
 impl Translator<'_> {
-    fn run(mut self) -> Option<Translated> {
-        let start = self.block.address().offset() as i32;
-        let (stale, out) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        let entered = self.entered;
-        let toll = toll(self.block.len());
+    fn run(mut self, number: u32) -> Option<Translated> {
+        let [stale, entered] = [(); 2].map(|()| self.asm.new_dynamic_label());
         dynasm!(self.asm
             ; .arch x64
             ; mov rax, [rsp + EPOCHS]
             ; mov rcx, [rsp + EPOCH]
-            ; cmp [rax + 8 * self.number as i32], rcx
+            ; cmp [rax + 8 * number as i32], rcx
             ; jne =>stale
             ;=>entered
-            ; sub r15, DWORD toll
-            ; jl =>out
         );
+        self.swap_in();
+        for place in 0..self.unit.blocks.len() {
+            self.place = place;
+            self.block();
+        }
+        self.cold();
+        dynasm!(self.asm; .arch x64; =>stale);
+        self.leave(start(self.unit.blocks[0]), STALE);
+        let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
+        let code = self.asm.finalize().ok()?;
+        Some(Translated { code, chained: 0, entered, links: self.links })
+    }
+
+    fn block(&mut self) {
+        let (block, here, out) =
+            (self.unit.blocks[self.place], self.starts[self.place], self.outs[self.place]);
+        dynasm!(self.asm; .arch x64; =>here; sub r15, DWORD toll(block.len()); jl =>out);
+        // One may come here from anywhere in the unit.
+        (self.knows_floating, self.is_dirty) = (false, false);
+        (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
-        for (index, (distance, op)) in self.block.ops().enumerate() {
+        for (index, (distance, op)) in block.ops().enumerate() {
             self.index = index;
-            self.offset = start + distance as i32;
+            self.offset = start(block) + distance as i32;
             flow = self.operation(op);
         }
         if flow == Flow::Next {
-            self.go(start + self.block.bytes() as i32);
+            self.go(start(block) + block.bytes() as i32);
         }
-        // Out of line.
+    }
+
+    /// What is out of line.
+    fn cold(&mut self) {
         for (load, loaded, slow) in std::mem::take(&mut self.floats) {
             dynasm!(self.asm
                 ; .arch x64
@@ -176,38 +213,22 @@ impl Translator<'_> {
                 ; jmp =>slow
             );
         }
-        for (slow, index, resume) in std::mem::take(&mut self.steps) {
+        self.alone();
+        for (slow, number, groups, resume) in std::mem::take(&mut self.steps) {
             dynasm!(self.asm; .arch x64; =>slow);
-            self.step(index);
+            self.step(number);
+            self.forget(groups);
             dynasm!(self.asm; .arch x64; jmp =>resume);
         }
-        for (number, (exit, to)) in std::mem::take(&mut self.exits).into_iter().enumerate() {
-            let link = self.first_link + number as u32 + 1;
-            dynasm!(self.asm
-                ; .arch x64
-                ;=>exit
-                ; lea rax, [r13 + to]
-                ; mov [rbx + PC], rax
-                ; mov eax, DWORD link as i32
-                ; jmp extern self.target.stubs.leave
-            );
+        self.exits();
+        (0..self.unit.blocks.len()).for_each(|place| self.out(place));
+        if let Some([out, back]) = self.swaps {
+            dynasm!(self.asm; .arch x64; =>out);
+            self.swap_out();
+            dynasm!(self.asm; .arch x64; ret; =>back);
+            self.swap_in();
+            dynasm!(self.asm; .arch x64; ret);
         }
-        dynasm!(self.asm
-            ; .arch x64
-            ;=>out
-            ; add r15, DWORD toll
-            ; mov eax, DWORD SPENT as i32
-            ; jmp >between
-            ;=>stale
-            ; mov eax, DWORD STALE as i32
-            ;between:
-            ; lea rcx, [r13 + start]
-            ; mov [rbx + PC], rcx
-            ; jmp extern self.target.stubs.leave
-        );
-        let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
-        let code = self.asm.finalize().ok()?;
-        Some(Translated { code, chained: 0, entered, links: self.links })
     }
 
     /// Translates one operation. Says what comes after it.
@@ -222,7 +243,8 @@ impl Translator<'_> {
             Ok(flow) if !self.gives_up => flow,
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
-                self.step(self.index);
+                self.step(self.step_number());
+                self.forget(self.groups);
                 return Flow::Next;
             }
         };
@@ -254,34 +276,59 @@ impl Translator<'_> {
                     self.go(to);
                 }
             }
-            (_, _, None) => dynasm!(self.asm; .arch x64; jmp extern self.target.stubs.lookup),
+            (_, _, None) => {
+                self.swap_out();
+                dynasm!(self.asm; .arch x64; jmp extern self.target.stubs.lookup);
+            }
         }
         flow
     }
 
     pub(crate) fn selector(&mut self) -> Selector<'_> {
-        Selector { asm: &mut self.asm, tree: &self.tree, features: self.target.features }
+        Selector {
+            asm: &mut self.asm,
+            tree: &self.tree,
+            homes: &self.unit.homes,
+            features: self.target.features,
+        }
     }
 
     /// Where the operation being translated is a step, out of line.
     pub(crate) fn slow(&mut self) -> DynamicLabel {
+        let number = self.step_number();
         let (slow, _) = *self.slow.get_or_insert_with(|| {
             let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            self.steps.push((slow, self.index, resume));
+            self.steps.push((slow, number, self.groups, resume));
             (slow, resume)
         });
         slow
     }
 
-    /// Calls for a step: the operation at `index` is interpreted.
-    fn step(&mut self, index: usize) {
-        let number = self.number << INDEX_BITS | index as u32;
-        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
+    /// The number of the step that this operation is.
+    fn step_number(&self) -> u32 {
+        (self.first_member + self.place as u32) << INDEX_BITS | self.index as u32
+    }
+
+    /// Calls for a step.
+    fn step(&mut self, number: u32) {
+        if self.unit.swaps.is_empty() {
+            dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
+            return;
+        }
+        let asm = &mut self.asm;
+        let [out, back] = *self.swaps.get_or_insert_with(|| [(); 2].map(|()| asm.new_dynamic_label()));
+        dynasm!(self.asm
+            ; .arch x64
+            ; call =>out
+            ; mov eax, DWORD number as i32
+            ; call extern self.target.stubs.step
+            ; call =>back
+        );
     }
 
     /// Writes a guest register.
     fn write(&mut self, register: u8, value: Value, free: Free) {
-        if let Some(host) = fixed(register) {
+        if let Some(host) = self.unit.homes.of(register) {
             self.selector().compute(value, host, free);
             return;
         }
@@ -296,142 +343,6 @@ impl Translator<'_> {
         let mut selector = self.selector();
         selector.compute(value, host, free);
         dynasm!(self.asm; .arch x64; mov [rbx + x(register)], Rq(host));
-    }
-
-    /// Goes on at a distance from the page's start.
-    fn go(&mut self, to: i32) {
-        if self.is_loop(to) {
-            let entered = self.entered;
-            dynasm!(self.asm; .arch x64; jmp =>entered);
-        } else if let Some(exit) = self.exit(to) {
-            dynasm!(self.asm; .arch x64; jmp =>exit);
-            self.link();
-        } else {
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup);
-        }
-    }
-
-    /// Goes on at a distance from this operation if a condition holds, else behind it.
-    fn go_if(&mut self, op: &Op, condition: Value, offset: i32) {
-        let (next, to) = (self.offset + i32::from(op.length), self.offset + offset);
-        if let Some(known) = self.tree.constant(condition) {
-            return self.go(if known == 0 { next } else { to });
-        }
-        let condition = self.selector().condition(condition, Free::ALL);
-        if self.is_loop(to) {
-            self.jump_if(condition, self.entered);
-        } else if let Some(exit) = self.exit(to) {
-            self.jump_if(condition, exit);
-            self.link();
-        } else {
-            let away = self.asm.new_dynamic_label();
-            self.jump_if(condition.inverted(), away);
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup; =>away);
-        }
-        self.go(next);
-    }
-
-    /// Whether the block itself is there: what is known of it while it runs is still known.
-    fn is_loop(&self, to: i32) -> bool {
-        to == self.block.address().offset() as i32
-    }
-
-    /// An exit to a place in the page.
-    fn exit(&mut self, to: i32) -> Option<DynamicLabel> {
-        (0..PAGE_SIZE as i32).contains(&to).then(|| {
-            let label = self.asm.new_dynamic_label();
-            self.exits.push((label, to));
-            label
-        })
-    }
-
-    /// Notes the jump that has just been written as one to the last exit.
-    fn link(&mut self) {
-        let (_, to) = *self.exits.last().expect("an exit was made");
-        let page = self.block.host() & !(PAGE_SIZE - 1);
-        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, from: self.number });
-    }
-
-    fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {
-        match condition {
-            Condition::Equal => dynasm!(self.asm; .arch x64; je =>to),
-            Condition::NotEqual => dynasm!(self.asm; .arch x64; jne =>to),
-            Condition::Less => dynasm!(self.asm; .arch x64; jl =>to),
-            Condition::NotLess => dynasm!(self.asm; .arch x64; jge =>to),
-            Condition::Below => dynasm!(self.asm; .arch x64; jb =>to),
-            Condition::NotBelow => dynasm!(self.asm; .arch x64; jae =>to),
-        }
-    }
-
-    /// Gives the host address of an access in rax; where no fast entry allows it, the operation is a step.
-    fn reach(&mut self, width: Width, address: Value, right: i32) {
-        let slow = self.slow();
-        self.selector().compute(address, RAX, Free::ALL);
-        // The bits that would make the access unaligned stay in what is compared with the tag.
-        let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rcx, rax
-            ; shr rcx, SLOT_SHIFT
-            ; mov edx, ecx
-            ; shr edx, MIX_SHIFT
-            ; xor ecx, edx
-            ; and ecx, SLOT_MASK
-            ; add rcx, [rsp + FAST_DATA]
-            ; mov rdx, rax
-            ; and rdx, DWORD tag
-            ; cmp rdx, [rcx + right]
-            ; jne =>slow
-            ; add rax, [rcx + ADDEND]
-        );
-    }
-}
-
-impl Translator<'_> {
-    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
-    /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
-    fn exchange(&mut self, amo: Amo, width: Width) {
-        let double = width == Width::Double;
-        if self.target.atomics {
-            dynasm!(self.asm; .arch x64; mov rcx, rdx);
-            match (amo, double) {
-                (Amo::Swap, true) => dynasm!(self.asm; .arch x64; xchg [rax], rcx),
-                (Amo::Swap, false) => dynasm!(self.asm; .arch x64; xchg [rax], ecx),
-                (_, true) => dynasm!(self.asm; .arch x64; lock xadd [rax], rcx),
-                (_, false) => dynasm!(self.asm; .arch x64; lock xadd [rax], ecx),
-            }
-            return;
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov rcx, [rax]);
-        } else {
-            dynasm!(self.asm; .arch x64; mov ecx, [rax]);
-        }
-        match amo {
-            Amo::Swap => {}
-            Amo::Add => dynasm!(self.asm; .arch x64; add rdx, rcx),
-            Amo::Xor => dynasm!(self.asm; .arch x64; xor rdx, rcx),
-            Amo::And => dynasm!(self.asm; .arch x64; and rdx, rcx),
-            Amo::Or => dynasm!(self.asm; .arch x64; or rdx, rcx),
-            Amo::Min | Amo::Max | Amo::MinUnsigned | Amo::MaxUnsigned => {
-                if double {
-                    dynasm!(self.asm; .arch x64; cmp rcx, rdx);
-                } else {
-                    dynasm!(self.asm; .arch x64; cmp ecx, edx);
-                }
-                match amo {
-                    Amo::Min => dynasm!(self.asm; .arch x64; cmovl rdx, rcx),
-                    Amo::Max => dynasm!(self.asm; .arch x64; cmovg rdx, rcx),
-                    Amo::MinUnsigned => dynasm!(self.asm; .arch x64; cmovb rdx, rcx),
-                    _ => dynasm!(self.asm; .arch x64; cmova rdx, rcx),
-                }
-            }
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov [rax], rdx);
-        } else {
-            dynasm!(self.asm; .arch x64; mov [rax], edx);
-        }
     }
 }
 
@@ -500,24 +411,24 @@ impl Ops for Translator<'_> {
     }
 
     fn load(&mut self, width: Width, address: Value) -> Result<Value, Interpreted> {
-        self.reach(width, address, READ);
-        Ok(self.tree.add(Node::Loaded(width)))
+        let place = self.reach(width, address, READ);
+        Ok(self.tree.add(Node::Loaded(width, place)))
     }
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
         let from = match self.selector().source(value) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {
-                self.selector().compute(value, RCX, Free::ALL.without(RAX));
-                RCX
+                self.selector().compute(value, RDX, Free::ALL.without(RAX).without(RCX));
+                RDX
             }
         };
         match width {
-            Width::Byte => dynasm!(self.asm; .arch x64; mov [rax], Rb(from)),
-            Width::Half => dynasm!(self.asm; .arch x64; mov [rax], Rw(from)),
-            Width::Word => dynasm!(self.asm; .arch x64; mov [rax], Rd(from)),
-            Width::Double => dynasm!(self.asm; .arch x64; mov [rax], Rq(from)),
+            Width::Byte => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rb(from)),
+            Width::Half => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rw(from)),
+            Width::Word => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rd(from)),
+            Width::Double => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rq(from)),
         }
         Ok(())
     }
@@ -535,7 +446,8 @@ impl Ops for Translator<'_> {
         if self.target.atomics && !matches!(amo, Amo::Swap | Amo::Add) {
             return Err(Interpreted);
         }
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
+        dynasm!(self.asm; .arch x64; lea rax, [rcx + Rq(index) + offset]);
         self.selector().compute(value, RDX, Free::ALL.without(RAX));
         self.exchange(amo, width);
         Ok(self.tree.add(Node::Host(RCX)))

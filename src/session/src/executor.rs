@@ -18,7 +18,7 @@ pub enum Executor {
 
 /// The executor of one core.
 pub(crate) enum Chosen {
-    Interp(Interp),
+    Interp(Box<Interp>),
     Jit(Box<Jit>),
 }
 
@@ -26,7 +26,7 @@ impl Executor {
     /// One for a core. Whoever listens is told of its code.
     pub(crate) fn of_core(self, listening: &Listening) -> Result<Chosen, Error> {
         let limits = match self {
-            Executor::Interp => return Ok(Chosen::Interp(Interp::new())),
+            Executor::Interp => return Ok(Chosen::Interp(Box::default())),
             Executor::Jit => Limits::default(),
             Executor::Mixed => Limits::mixed(),
         };
