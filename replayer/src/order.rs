@@ -47,7 +47,9 @@ impl Replayer {
             lane.consume();
             lane.orders.hand_overs += 1;
             // The giver may have changed code that this core has decoded (MMU-3).
-            core.code_epoch += 1;
+            if core.tlb.may_code_differ(&core.ram) {
+                core.code_epoch += 1;
+            }
             return None;
         }
         if over {

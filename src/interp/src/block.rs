@@ -218,6 +218,7 @@ impl Blocks {
         let host = ram.host(address) as u64;
         let place = Self::place(host);
         let page = ram.page(address)?;
+        tlb.watch_code(ram, page);
         let known = self.at(place).filter(|block| block.host == host && block.line == line);
         let is_to_compare = known.is_some_and(|block| block.epoch.get() != epoch);
         if known.is_none_or(|block| is_to_compare && !block.is_current(ram)) {
