@@ -10,7 +10,7 @@ mod state;
 
 pub use checkpoint::{Devices, Keep};
 
-use cantus_engine::{Boundary, Next};
+use cantus_engine::{Boundary, Next, Orders};
 use cantus_interp::{Blocked, Core, Extent};
 use cantus_memory::{PageIndex, Right};
 use cantus_traces::{ContentDigest, CoreId, CoreStream, DeviceId, Event, History, Position, TraceWriter};
@@ -60,6 +60,11 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// What became of the core's order.
+    pub fn orders(&self) -> Orders {
+        self.order.orders
+    }
+
     /// Writes an event down, and makes it part of the core's history.
     fn note(&mut self, position: u64, event: &Event) {
         let position = Position(position);

@@ -1,6 +1,7 @@
 //! Order: grants by the ownership protocol. A hand-over that the core could not have known of is written down.
 
 use crate::Recorder;
+use cantus_engine::Orders;
 use cantus_interp::{Blocked, Core, Extent};
 use cantus_memory::{Granule, LINE_SIZE, PageIndex, Right};
 use cantus_traces::{CoreId, Event, Position};
@@ -23,6 +24,7 @@ pub(crate) struct Lane {
     /// How many answers the core had got when it asked last.
     answers_seen: u64,
     after: Vec<Edge>,
+    pub(crate) orders: Orders,
     pub(crate) revoked: Vec<Revoked>,
 }
 
@@ -35,6 +37,7 @@ impl Lane {
             answer_at: None,
             answers_seen: 0,
             after: Vec::new(),
+            orders: Orders::default(),
             revoked: Vec::new(),
         }
     }
@@ -114,6 +117,8 @@ impl Recorder {
         let acquired = self.ownership.acquire(lane.id, position, page, line, right, &mut order.after);
         match acquired {
             Ok(granule) => {
+                order.orders.grants += 1;
+                order.orders.hand_overs += u64::from(order.after.iter().any(|edge| edge.core != lane.id));
                 if right == Right::Write {
                     order.granted_at = position;
                 }
@@ -124,6 +129,7 @@ impl Recorder {
                 Ok(if granule.line.is_some() { Extent::Line } else { Extent::Page })
             }
             Err(Waiting { asked, .. }) => {
+                order.orders.waits += 1;
                 // Without an answer to wait for, the core may try again at once.
                 order.answers_seen = if asked { answers } else { answers.wrapping_sub(1) };
                 lane.note_edges(position);

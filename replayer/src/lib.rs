@@ -15,7 +15,7 @@ pub use check::first_divergence;
 pub use checkpoint::{Checkpoints, restore};
 pub use divergence::{Cause, Divergence};
 
-use cantus_engine::{Boundary, Next};
+use cantus_engine::{Boundary, Next, Orders};
 use cantus_interp::{Blocked, Core, Extent};
 use cantus_memory::{PageIndex, Right};
 use cantus_traces::{
@@ -92,6 +92,7 @@ pub struct Lane {
     /// The last position at which everything agreed.
     agreed: u64,
     waits_for: Option<(CoreId, u64)>,
+    orders: Orders,
     /// The cut that the core has come to last.
     cut: Option<u32>,
     divergence: Option<Divergence>,
@@ -142,6 +143,7 @@ impl Replayer {
                 history,
                 agreed: begin.0,
                 waits_for: None,
+                orders: Orders::default(),
                 cut: None,
                 divergence: None,
                 is_altered: false,
@@ -158,6 +160,11 @@ impl Replayer {
 }
 
 impl Lane {
+    /// What became of the core's order.
+    pub fn orders(&self) -> Orders {
+        self.orders
+    }
+
     /// Takes the next event out of the stream.
     fn advance(&mut self) {
         self.next = match self.events.next() {

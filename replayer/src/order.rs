@@ -45,6 +45,7 @@ impl Replayer {
         if self.has_completed(after, completed) {
             lane.waits_for = None;
             lane.consume();
+            lane.orders.hand_overs += 1;
             // The giver may have changed code that this core has decoded (MMU-3).
             if core.tlb.may_code_differ(&core.ram) {
                 core.code_epoch += 1;
@@ -58,6 +59,7 @@ impl Replayer {
             }
             return Some(self.end(lane, core));
         }
+        lane.orders.waits += u64::from(lane.waits_for.is_none());
         lane.waits_for = Some((after, completed));
         Some(Next::Wait)
     }

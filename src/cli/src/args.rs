@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::devices::DeviceArgs;
 use crate::failure::Failure;
+use crate::statistics::StatisticsArgs;
 use crate::verbs;
 
 /// The exit statuses, as the help shows them.
@@ -217,6 +218,8 @@ pub struct RunArgs {
     /// Print the outcome, with the guest's console output, as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub statistics: StatisticsArgs,
 }
 
 /// What a record keeps.

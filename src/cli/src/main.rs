@@ -11,6 +11,7 @@ mod moments;
 mod outcome;
 mod places;
 mod source_text;
+mod statistics;
 mod stop;
 mod summary;
 mod terminal;

@@ -4,6 +4,7 @@ use cantus::Outcome;
 use serde::Serialize;
 
 use crate::failure::status;
+use crate::statistics;
 
 /// The status that `run` and `record` end with: the guest's own, or one that says why it has none.
 pub fn status(outcome: Outcome) -> u8 {
@@ -46,6 +47,9 @@ pub struct Facts {
     steps: Vec<u64>,
     /// What the guest wrote to its console.
     console: String,
+    /// What was done, if that is to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics: Option<statistics::Facts>,
 }
 
 impl Facts {
@@ -66,7 +70,13 @@ impl Facts {
             status: status(outcome),
             steps: steps.to_vec(),
             console: String::from_utf8_lossy(console).into_owned(),
+            statistics: None,
         }
+    }
+
+    /// With what was done, if that is to be told.
+    pub fn with_statistics(self, statistics: Option<statistics::Facts>) -> Self {
+        Self { statistics, ..self }
     }
 }
 

@@ -106,6 +106,12 @@ fn far(runs: &Interrupt, state: &ProgressState, out: &mut dyn fmt::Write) {
     let _ = write!(out, "{} instructions, {rate:.0} M/s, {seconds:.1} s of guest time", grouped(steps));
 }
 
+/// Says what was asked for, and is no result.
+pub fn report(text: impl fmt::Display) {
+    // Nobody may be there to be told; that is no reason to end.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
 /// Tells why a verb ended early.
 pub fn tell(failure: &Failure) {
     if let Failure::Told { .. } = failure {

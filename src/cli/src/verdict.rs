@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, status};
 use crate::source_text::SourceText;
+use crate::statistics;
 use crate::summary::{self, Condition};
 use crate::terminal;
 
@@ -121,6 +122,8 @@ pub struct Judged {
     stretches: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     console: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics: Option<statistics::Facts>,
 }
 
 impl Judged {
@@ -157,6 +160,7 @@ impl Judged {
             to: replayed.span.to.as_ref().map(Place::of),
             stretches: 1,
             console: None,
+            statistics: None,
         })
     }
 
@@ -185,6 +189,11 @@ impl Judged {
     /// The same, of a replay in so many stretches.
     pub fn in_stretches(self, stretches: usize) -> Self {
         Self { stretches, ..self }
+    }
+
+    /// With what was done, if that is to be told.
+    pub fn with_statistics(self, statistics: Option<statistics::Facts>) -> Self {
+        Self { statistics, ..self }
     }
 
     /// With what the guest wrote to its console.

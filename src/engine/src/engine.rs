@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::port::Window;
 use crate::schedule::Schedule;
 use crate::scheduler::{Back, Picked};
-use crate::{Boundary, Clock, ClockPolicy, Console, Host, Next, Outcome, Outside, Policy};
+use crate::{Boundary, Clock, ClockPolicy, Console, Exits, Host, Next, Outcome, Outside, Policy, Work};
 use cantus_interp::{Core, Executor, Exit};
 use cantus_traces::CoreId;
 use cantus_transactions::Safepoints;
@@ -35,6 +35,8 @@ pub struct Finished<L> {
     pub core: Core,
     /// What the boundary kept for it.
     pub lane: L,
+    /// What was done in its name.
+    pub work: Work,
 }
 
 /// What is left of a run.
@@ -55,8 +57,12 @@ struct Running<L, E> {
     core: Core,
     executor: E,
     lane: L,
+    /// The position that it began at.
+    begun: u64,
     /// Steps that the clock has counted.
     counted: u64,
+    /// Why its executor came back.
+    exits: Exits,
     blocked: bool,
     /// The core has executed a WFI that nothing has ended yet.
     asleep: bool,
@@ -121,12 +127,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {
-                let counted = core.position;
+                let begun = core.position;
                 Mutex::new(Some(Box::new(Running {
                     core,
                     executor,
                     lane,
-                    counted,
+                    begun,
+                    counted: begun,
+                    exits: Exits::default(),
                     blocked: false,
                     asleep: false,
                 })))
@@ -151,8 +159,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             self.work();
         });
         let finished = |slot: Place<B::Lane, E>| {
-            let Running { core, lane, .. } = *slot.into_inner().expect("every core is back in its place");
-            Finished { core, lane }
+            let Running { core, executor, lane, begun, exits, .. } =
+                *slot.into_inner().expect("every core is back in its place");
+            let work = Work::of(&core, begun, &executor, exits);
+            Finished { core, lane, work }
         };
         Ended {
             outcome: self.outside.outcome().unwrap_or(Outcome::Replayed),
@@ -262,7 +272,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
 
     /// One turn: from safepoint to safepoint, until the core has to stop.
     fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64) -> Turn {
-        let Running { core, executor, lane, counted, asleep, .. } = running;
+        let Running { core, executor, lane, counted, exits, asleep, .. } = running;
         let ram = core.ram.clone();
         let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
         loop {
@@ -341,6 +351,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 return Turn::Asleep;
             }
             let exit = executor.run(core, &mut window, until);
+            exits.count(exit);
             window.count(core.position);
             if window.memory_written {
                 core.code_epoch += 1;

@@ -66,6 +66,9 @@ pub(crate) struct Blocks {
     pages: BTreeMap<PageIndex, CodePage>,
     /// Boxes that are in the table no more.
     dropped: Vec<NonNull<Block>>,
+    /// Blocks decoded, and compared with RAM, so far.
+    pub decoded: u64,
+    pub compared: u64,
 }
 
 // SAFETY: the pointers are to boxes that belong to this value alone.
@@ -160,15 +163,6 @@ impl Block {
         self.source.len() as u64
     }
 
-    /// Whether it is known to be current at this code epoch, or is found to be.
-    pub(crate) fn is_compared(&self, ram: &Ram, epoch: u64) -> bool {
-        let is_current = self.epoch.get() == epoch || self.is_current(ram);
-        if is_current {
-            self.epoch.set(epoch);
-        }
-        is_current
-    }
-
     fn is_current(&self, ram: &Ram) -> bool {
         let mut buffer = [0; 4 * OPS_MAX];
         let bytes = &mut buffer[..self.source.len()];
@@ -189,7 +183,7 @@ impl Blocks {
     pub fn new() -> Self {
         let table = vec![None; BLOCKS].into();
         // A link's stamp is 0 until it is made.
-        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new() }
+        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new(), decoded: 0, compared: 0 }
     }
 
     fn place(host: u64) -> usize {
@@ -226,18 +220,34 @@ impl Blocks {
         let page = ram.page(address)?;
         tlb.watch_code(ram, page);
         let known = self.at(place).filter(|block| block.host == host && block.line == line);
-        if known.is_none_or(|block| block.epoch.get() != epoch && !block.is_current(ram)) {
+        let is_to_compare = known.is_some_and(|block| block.epoch.get() != epoch);
+        if known.is_none_or(|block| is_to_compare && !block.is_current(ram)) {
             let block = Block::decode(ram, address, epoch, line)?;
+            self.decoded += 1;
             self.remove(ram, tlb, place);
             let code = self.pages.entry(page).or_default();
             code.lines |= lines(block.address.0, block.end());
             code.places.push(place as u16);
             self.table[place] = Some(NonNull::from(Box::leak(Box::new(block))));
         }
+        self.compared += u64::from(is_to_compare);
         // Anew even if the block is not: the mark may have been made in another TLB.
         tlb.mark_code(page);
         self.at(place)?.epoch.set(epoch);
         self.table[place]
+    }
+
+    /// Whether a block is known to be current at this code epoch, or is compared with RAM and found to be.
+    pub fn is_current(&mut self, block: &Block, ram: &Ram, epoch: u64) -> bool {
+        if block.epoch.get() == epoch {
+            return true;
+        }
+        self.compared += 1;
+        let is_current = block.is_current(ram);
+        if is_current {
+            block.epoch.set(epoch);
+        }
+        is_current
     }
 
     /// Drops the blocks that contain any of `bytes` bytes at `address`, which have been written and lie in one page.

@@ -11,7 +11,7 @@ use crate::block::{Block, Blocks};
 use crate::reach::{CodeExtent, Mode, Reach, Stop};
 use crate::step::Step;
 use crate::translator::{Ran, Running, Translator, Untranslated};
-use crate::{Core, Executor, Exit, Port};
+use crate::{Core, Counts, Executor, Exit, Port};
 use cantus_isa::riscv::meaning::{Flow, execute};
 use cantus_isa::riscv::op::{Op, Opcode};
 use cantus_isa::riscv::trap::{Before, Exception, Trap};
@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub blocks: Blocks,
     /// An instruction that is in no block, with where it starts and ends.
     single: (Op, [u8; 2]),
+    /// What has been done; what the translator has done stands there.
+    pub counts: Counts,
 }
 
 /// Operations to execute.
@@ -96,6 +98,7 @@ impl<T: Translator> Interp<T> {
                 data: Mode::data(&hart),
                 blocks: Blocks::new(),
                 single: (Op::of(Opcode::Addi), [0; 2]),
+                counts: Counts::default(),
             },
             translator,
         }
@@ -320,5 +323,11 @@ impl<T: Translator> Executor for Interp<T> {
                 return Exit::Attention;
             }
         }
+    }
+
+    fn counts(&self) -> Counts {
+        let Context { counts, blocks, .. } = &self.context;
+        let (decoded, compared) = (blocks.decoded, blocks.compared);
+        Counts { decoded, compared, code: self.translator.counts(), ..*counts }
     }
 }

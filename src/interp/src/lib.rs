@@ -5,6 +5,7 @@
 //! interpreter's stead.
 
 mod block;
+mod counts;
 mod interp;
 pub mod number;
 mod reach;
@@ -14,6 +15,7 @@ mod system;
 mod translator;
 
 pub use block::{Block, OPS_MAX};
+pub use counts::{CodeCounts, CodeExits, Counts};
 pub use interp::Interp;
 pub use seam::{Blocked, Core, Executor, Exit, Extent, Port, Refusal};
 pub use translator::{Ended, Ran, Running, Translator, Untranslated};

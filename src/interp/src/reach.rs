@@ -161,6 +161,7 @@ impl<P: Port> Reach<'_, P> {
 
     fn fill(&mut self, mode: Mode, address: u64, access: Access) -> Result<Translation, Stop> {
         let position = self.position();
+        self.context.counts.fills += 1;
         loop {
             let Core { hart, ram, .. } = &mut *self.core;
             let port = &mut *self.port;
@@ -297,6 +298,7 @@ impl<P: Port> Reach<'_, P> {
     #[cold]
     #[inline(never)]
     pub fn load(mut self, width: Width, address: u64) -> Result<u64, Stop> {
+        self.context.counts.misses += 1;
         let (part, second) = self.data(address, width.bytes(), Access::Load)?;
         let Some(second) = second else {
             if !self.is_plain(&part) {
@@ -320,6 +322,7 @@ impl<P: Port> Reach<'_, P> {
     #[cold]
     #[inline(never)]
     pub fn store(mut self, width: Width, address: u64, value: u64) -> Result<(), Stop> {
+        self.context.counts.misses += 1;
         let (part, second) = self.data(address, width.bytes(), Access::Store)?;
         let Some(second) = second else {
             if !self.is_plain(&part) {
@@ -446,6 +449,7 @@ impl<P: Port> Reach<'_, P> {
     #[cold]
     #[inline(never)]
     pub fn amo(mut self, width: Width, address: u64) -> Result<Gpa, Stop> {
+        self.context.counts.misses += 1;
         let at = self.atomic(width, address, Access::Store)?;
         self.note_write(at);
         Ok(at)

@@ -3,6 +3,7 @@
 //! Guarantees asked of every executor (REP-2): it completes the same steps as the reference executor, stops exactly at
 //! the position that it is told, and asks its port the same questions at the same positions.
 
+use crate::Counts;
 use cantus_isa::{Gpa, Width, riscv::hart::Hart};
 use cantus_memory::{Ram, Right, Tlb};
 use std::sync::Arc;
@@ -110,4 +111,7 @@ pub trait Executor: Send {
     /// `until` is reached already. An interrupt that is pending and enabled is taken at the first position where it
     /// is, which needs no step.
     fn run<P: Port>(&mut self, core: &mut Core, port: &mut P, until: u64) -> Exit;
+
+    /// What it has done so far.
+    fn counts(&self) -> Counts;
 }

@@ -15,7 +15,7 @@ use crate::block::Block;
 use crate::interp::Context;
 use crate::reach::Stop;
 use crate::step::Step;
-use crate::{Core, Port};
+use crate::{CodeCounts, Core, Port};
 use cantus_isa::riscv::meaning::{Flow, execute};
 use std::ptr::NonNull;
 
@@ -36,6 +36,9 @@ pub trait Translator: Send + Sized {
 
     /// The block is no longer code; it must not run again.
     fn forget(&mut self, block: &Block);
+
+    /// What it has done so far.
+    fn counts(&self) -> CodeCounts;
 }
 
 /// How translated code came back.
@@ -56,6 +59,23 @@ pub struct Ended {
     /// How many of its operations are complete.
     pub(crate) index: usize,
     pub(crate) end: Result<Flow, Stop>,
+}
+
+impl Ended {
+    /// How many of the block's operations are complete.
+    pub fn completed(&self) -> u64 {
+        self.index as u64
+    }
+
+    /// Whether the step came to nothing, and will be made again.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self.end, Err(Stop::Blocked))
+    }
+
+    /// Whether the step itself is one of those that are complete.
+    pub fn is_complete(&self) -> bool {
+        self.end.is_ok()
+    }
 }
 
 /// A core that runs, as a translator sees it.
@@ -84,8 +104,8 @@ impl<P: Port> Running<'_, P> {
     }
 
     /// Whether a block's bytes are current; it lies in the page of one that was given and is.
-    pub fn is_current(&self, block: &Block) -> bool {
-        block.is_compared(&self.core.ram, self.core.code_epoch)
+    pub fn is_current(&mut self, block: &Block) -> bool {
+        self.context.blocks.is_current(block, &self.core.ram, self.core.code_epoch)
     }
 
     /// Executes one operation of a block that starts at `pc` and runs. Says how the run has ended, if it has.
@@ -131,4 +151,8 @@ impl Translator for Untranslated {
 
     #[inline(always)]
     fn forget(&mut self, _: &Block) {}
+
+    fn counts(&self) -> CodeCounts {
+        CodeCounts::default()
+    }
 }

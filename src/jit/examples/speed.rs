@@ -66,7 +66,7 @@ fn s(code: Opcode, rs2: u8, rs1: u8, imm: i32) -> Op {
 /// Runs a loop, whose last operation jumps back to the first, in both ways.
 fn measure(name: &str, body: &[Op]) {
     let interpreted = speed(Interp::new(), body);
-    let translated = speed(jit(Limits::default()).expect("memory for code"), body);
+    let translated = speed(jit(Limits::default(), None).expect("memory for code"), body);
     let times = translated / interpreted;
     println!("{name:<32} {interpreted:7.0} interpreted {translated:7.0} translated {times:5.1} times");
 }

@@ -1,6 +1,6 @@
 //! Hosts that code is not made for.
 
-use crate::Limits;
+use crate::{Limits, Listening};
 use cantus_interp::Interp;
 use std::io;
 
@@ -11,6 +11,6 @@ pub type Jit = Interp;
 ///
 /// # Errors
 /// Always.
-pub fn jit(_: Limits) -> io::Result<Jit> {
+pub fn jit(_: Limits, _: Listening) -> io::Result<Jit> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "code is made for x86-64 hosts only"))
 }

@@ -3,14 +3,17 @@
 //! ```text
 //! rbx  the core                       rax rcx rdx  free
 //! r13  fast entries for data          the others   guest registers, see FIXED
-//! r15  steps that may still be made   rsp          the frame
+//! r15  the budget, see below          rsp          the frame
 //! ```
+//!
+//! The budget has the steps that may still be made from [`BUDGET_SHIFT`] up, and below it the blocks begun so far: one
+//! subtraction takes a block's steps off the one and counts the other.
 //!
 //! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
 
 use crate::fold::GROUPS_MAX;
 use crate::memory::CodeMemory;
-use cantus_interp::Core;
+use cantus_interp::{Core, OPS_MAX};
 use cantus_isa::riscv::Hart;
 use cantus_isa::riscv::csr::mstatus;
 use cantus_memory::{FAST_SLOTS, Fast, fast_slot};
@@ -19,6 +22,19 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 
 pub(crate) type Assembler = VecAssembler<X64Relocation>;
+
+/// Where the steps of a budget begin.
+const BUDGET_SHIFT: u32 = 20;
+
+/// Steps of a budget at most. A block has a step at least, so that blocks do not count up into the steps.
+pub(crate) const BUDGET_MAX: u64 = (1 << BUDGET_SHIFT) - 2;
+
+/// What a block of so many operations takes off a budget.
+pub(crate) const fn toll(length: usize) -> i32 {
+    ((length as i32) << BUDGET_SHIFT) - 1
+}
+
+const _: () = assert!(OPS_MAX as i64 * (1 << BUDGET_SHIFT) < i32::MAX as i64);
 
 /// Numbers of host registers.
 pub(crate) const RAX: u8 = 0;
@@ -134,15 +150,15 @@ pub(crate) fn jump_slot(host: u64) -> usize {
 #[repr(C)]
 pub(crate) struct Env {
     pub core: *mut Core,
-    /// Steps that may be made; that are left.
-    pub budget: i64,
+    /// The budget.
+    pub budget: u64,
     /// Virtual address of the page that code runs in.
     pub page: u64,
     pub fast_data: *const Fast,
     pub fast_code: *const Fast,
     /// The core's code epoch.
     pub epoch: u64,
-    /// For each translated block the epoch at which its bytes were last known to be current.
+    /// For each unit the epoch at which its bytes were last known to be current.
     pub epochs: *const u64,
     pub jumps: *const Jump,
     /// Makes a step: an operation of a block, both given by number. Not 0 if that ends the run.
@@ -151,8 +167,29 @@ pub(crate) struct Env {
     pub context: *mut c_void,
 }
 
-/// What code returns.
+impl Env {
+    /// A budget of so many steps.
+    pub fn budget_of(steps: u64) -> u64 {
+        assert!(steps <= BUDGET_MAX, "a budget of {steps} steps is too large");
+        steps << BUDGET_SHIFT
+    }
+
+    /// Steps that may still be made.
+    pub fn left(&self) -> u64 {
+        self.budget >> BUDGET_SHIFT
+    }
+
+    /// Blocks begun so far.
+    pub fn begun(&self) -> u64 {
+        self.budget & ((1 << BUDGET_SHIFT) - 1)
+    }
+}
+
+/// What code returns, if it is not the number of a link and one: between two blocks there is no code to go on with, the
+/// next block does not fit into the budget, or has to be compared first; or a step has ended the run.
 pub(crate) const BETWEEN: u32 = 0;
+pub(crate) const SPENT: u32 = u32::MAX - 2;
+pub(crate) const STALE: u32 = u32::MAX - 1;
 pub(crate) const ENDED: u32 = u32::MAX;
 
 /// Addresses of the stubs.

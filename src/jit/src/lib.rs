@@ -7,6 +7,7 @@
 #![allow(clippy::useless_conversion, reason = "`dynasm!` converts what stands in its instructions")]
 
 mod limits;
+mod listener;
 
 #[cfg(target_arch = "x86_64")]
 mod access;
@@ -38,5 +39,6 @@ mod ways;
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Jit, jit};
 pub use limits::Limits;
+pub use listener::{Block, Listener, Listening};
 #[cfg(target_arch = "x86_64")]
-pub use native::{Jit, Native, Statistics, jit};
+pub use native::{Jit, Native, jit};

@@ -1,7 +1,7 @@
 //! Memory for code: one piece of memory, mapped twice.
 //!
 //! Guarantees that no page is ever writable and executable through the same mapping: code is written through one mapping
-//! and executed through the other.
+//! and executed through the other. It is anonymous: `perf` looks into its map of code only for such memory.
 
 use std::{io, ptr};
 
@@ -18,35 +18,27 @@ unsafe impl Send for CodeMemory {}
 impl CodeMemory {
     /// Maps `bytes`, a multiple of the host's page size. Pages that are never written cost nothing.
     pub fn new(bytes: usize) -> io::Result<Self> {
-        // SAFETY: the name is a C string.
-        let file = unsafe { libc::memfd_create(c"cantus-code".as_ptr(), libc::MFD_CLOEXEC) };
-        if file < 0 {
+        let writable = {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            // SAFETY: a mapping at an address of the kernel's choice touches nothing of ours.
+            let at = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+            if at == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            at
+        };
+        let mut memory = Self { writable: writable.cast(), executable: ptr::null(), bytes };
+        // SAFETY: of nothing, a shared mapping is moved nowhere: it gets a second place (mremap(2), "old_size").
+        let second = unsafe { libc::mremap(writable, 0, bytes, libc::MREMAP_MAYMOVE) };
+        if second == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let map = |protection| {
-            // SAFETY: a mapping at an address of the kernel's choice touches nothing of ours.
-            let at = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file, 0) };
-            if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at.cast::<u8>()) }
-        };
-        // SAFETY: the file is ours.
-        let sized = unsafe { libc::ftruncate(file, bytes as libc::off_t) };
-        let writable = if sized == 0 {
-            map(libc::PROT_READ | libc::PROT_WRITE)
-        } else {
-            Err(io::Error::last_os_error())
-        };
-        let executable =
-            if writable.is_ok() { map(libc::PROT_READ | libc::PROT_EXEC) } else { Ok(ptr::null_mut()) };
-        // SAFETY: the file is ours, and the mappings keep what they need of it.
-        unsafe { libc::close(file) };
-        let writable = writable?;
-        match executable {
-            Ok(executable) => Ok(Self { writable, executable, bytes }),
-            Err(error) => {
-                // SAFETY: mapped above, and nobody has it.
-                unsafe { libc::munmap(writable.cast(), bytes) };
-                Err(error)
-            }
+        memory.executable = second.cast_const().cast();
+        // SAFETY: this place is ours, and nobody has it yet.
+        match unsafe { libc::mprotect(second, bytes, libc::PROT_READ | libc::PROT_EXEC) } {
+            0 => Ok(memory),
+            _ => Err(io::Error::last_os_error()),
         }
     }
 
@@ -76,10 +68,12 @@ impl CodeMemory {
 
 impl Drop for CodeMemory {
     fn drop(&mut self) {
-        // SAFETY: both were mapped by `new`, and no code in them runs: whoever runs it borrows this value.
+        // SAFETY: they were mapped by `new`, and no code in them runs: whoever runs it borrows this value.
         unsafe {
             libc::munmap(self.writable.cast(), self.bytes);
-            libc::munmap(self.executable.cast_mut().cast(), self.bytes);
+            if !self.executable.is_null() {
+                libc::munmap(self.executable.cast_mut().cast(), self.bytes);
+            }
         }
     }
 }
@@ -110,8 +104,10 @@ mod tests {
     fn no_mapping_is_both_writable_and_executable() {
         let memory = CodeMemory::new(1 << 16).expect("memory");
         let maps = std::fs::read_to_string("/proc/self/maps").expect("a list of mappings");
-        let ours: Vec<_> = maps.lines().filter(|line| line.contains("cantus-code")).collect();
-        assert!(ours.len() >= 2 && memory.bytes() == 1 << 16, "{ours:?}");
+        let start = |line: &str| u64::from_str_radix(line.split('-').next().unwrap_or_default(), 16).ok();
+        let at = |address: u64| maps.lines().find(|line| start(line) == Some(address)).expect("a mapping");
+        let ours = [at(memory.writable as u64), at(memory.executable as u64)];
+        assert!(ours[0] != ours[1] && memory.bytes() == 1 << 16, "{ours:?}");
         for line in ours {
             let rights = line.split(' ').nth(1).expect("rights");
             assert!(!(rights.contains('w') && rights.contains('x')), "{line}");

@@ -10,14 +10,17 @@
 //!
 //! Code memory is bounded. When it is full, all of it is given up.
 
-use crate::Limits;
-use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, Stubs, jump_slot};
+use crate::frame::{
+    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, SPENT, STALE, Stubs, jump_slot,
+};
+use crate::listener::Block as Made;
 use crate::memory::CodeMemory;
 use crate::select::Features;
 use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Numbers, Target, translate};
 use crate::unit::{self, UNIT_BLOCKS_MAX};
-use cantus_interp::{Block, Core, Ended, Interp, Port, Ran, Running, Translator};
-use cantus_isa::address::PAGE_SIZE;
+use crate::{Limits, Listening};
+use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
+use cantus_isa::{Gva, address::PAGE_SIZE};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -44,25 +47,6 @@ struct Known {
     entered: usize,
 }
 
-/// What a translator has done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Statistics {
-    /// Units translated.
-    pub units: u64,
-    /// Blocks in them.
-    pub blocks: u64,
-    /// Bytes of code made for them.
-    pub bytes: u64,
-    /// How often code was entered.
-    pub entries: u64,
-    /// Jumps between units that were linked.
-    pub links: u64,
-    /// Operations that code left to the interpreter.
-    pub steps: u64,
-    /// How often all code was given up.
-    pub flushes: u64,
-}
-
 /// A translator to the code of the host, for one core.
 pub struct Native {
     memory: CodeMemory,
@@ -85,7 +69,8 @@ pub struct Native {
     left_by: Option<usize>,
     /// What the choices of a mixed execution are made of.
     choices: u64,
-    statistics: Statistics,
+    counts: CodeCounts,
+    listening: Listening,
 }
 
 // SAFETY: the pointers are to the core's blocks, which go wherever the executor goes, and into its own code.
@@ -102,19 +87,22 @@ struct Context<'a, 'r, P> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// An executor with a translator.
+/// An executor with a translator. Whoever listens is told of all code.
 ///
 /// # Errors
 /// Where the host gives no memory for code.
-pub fn jit(limits: Limits) -> io::Result<Jit> {
-    Ok(Interp::with(Native::new(limits)?))
+pub fn jit(limits: Limits, listening: Listening) -> io::Result<Jit> {
+    Ok(Interp::with(Native::new(limits, listening)?))
 }
 
 impl Native {
-    fn new(limits: Limits) -> io::Result<Self> {
+    fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
         let code_bytes = limits.code_bytes.max(4 * UNIT_CODE_MAX).next_multiple_of(1 << 16);
         let mut memory = CodeMemory::new(code_bytes)?;
         let (stubs, first) = Stubs::write(&mut memory);
+        if let Some(listener) = &listening {
+            listener.made(memory.address(0) as u64, first as u64, Made::All);
+        }
         Ok(Self {
             memory,
             limits,
@@ -130,13 +118,9 @@ impl Native {
             links: Vec::new(),
             left_by: None,
             choices: 0,
-            statistics: Statistics::default(),
+            counts: CodeCounts::default(),
+            listening,
         })
-    }
-
-    /// What it has done so far.
-    pub fn statistics(&self) -> Statistics {
-        self.statistics
     }
 
     /// The number of the unit that begins with a block.
@@ -158,6 +142,7 @@ impl Native {
     /// Gives up all code.
     fn flush(&mut self) {
         self.generation = self.generation.checked_add(1).expect("code is not given up so often");
+        let has_code = !self.known.is_empty();
         self.used = self.first;
         self.known.clear();
         self.members.clear();
@@ -166,7 +151,7 @@ impl Native {
         self.jumps.fill(NO_JUMP);
         self.links.clear();
         self.left_by = None;
-        self.statistics.flushes += 1;
+        self.counts.flushes += u64::from(has_code);
     }
 
     /// Counts that a block was executed without code, and translates it, with those that it loops through, if that was
@@ -192,7 +177,8 @@ impl Native {
             first_link: self.links.len() as u32,
         };
         let at = self.used;
-        let translated = translate(&self.target, &unit, numbers, self.memory.address(at) as usize)?;
+        let base = self.memory.address(at) as usize;
+        let translated = translate(&self.target, &unit, numbers, base)?;
         assert!(translated.code.len() <= UNIT_CODE_MAX, "a unit's code takes no more than it may");
         self.memory.write(at, &translated.code);
         self.used = (at + translated.code.len()).next_multiple_of(16);
@@ -210,14 +196,18 @@ impl Native {
         self.epochs.push(running.core.code_epoch);
         self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
         block.mark.set((self.generation, numbers.unit));
-        self.statistics.units += 1;
-        self.statistics.blocks += unit.blocks.len() as u64;
-        self.statistics.bytes += translated.code.len() as u64;
+        self.counts.units += 1;
+        self.counts.blocks += unit.blocks.len() as u64;
+        self.counts.bytes += translated.code.len() as u64;
+        if let Some(listener) = &self.listening {
+            let pc = Gva(running.core.hart.pc);
+            listener.made(base as u64, translated.code.len() as u64, Made::At(pc));
+        }
         Some(numbers.unit)
     }
 
     /// Whether all blocks of a unit are current, of which the first one is; compares those of which it is not known.
-    fn is_current<P: Port>(&mut self, running: &Running<'_, P>, number: u32) -> bool {
+    fn is_current<P: Port>(&mut self, running: &mut Running<'_, P>, number: u32) -> bool {
         let epoch = running.core.code_epoch;
         if self.epochs[number as usize] == epoch {
             return true;
@@ -232,16 +222,16 @@ impl Native {
     }
 
     /// The number of the unit that begins with a block, of which all is current; translated anew if need be.
-    fn current<P: Port>(&mut self, running: &Running<'_, P>, block: &Block) -> Option<u32> {
+    fn current<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block) -> Option<u32> {
         let Some(old) = self.number(block) else { return self.warm(running, block) };
         if self.is_current(running, old) {
             return Some(old);
         }
         self.retire(old);
         block.mark.set((0, self.limits.threshold));
-        let (chained, flushes) = (self.known[old as usize].chained, self.statistics.flushes);
+        let (chained, flushes) = (self.known[old as usize].chained, self.counts.flushes);
         let number = self.warm(running, block)?;
-        if flushes == self.statistics.flushes {
+        if flushes == self.counts.flushes {
             // Jumps that were linked to the old code go on to the new one.
             const JUMP: u8 = 0xe9;
             let distance = self.known[number as usize].chained as i64 - (chained as i64 + 5);
@@ -265,7 +255,7 @@ impl Native {
             let distance = known.chained as i64 - (link.at as i64 + 4);
             let distance = i32::try_from(distance).expect("code memory is small");
             self.memory.write(link.at, &distance.to_le_bytes());
-            self.statistics.links += 1;
+            self.counts.links += 1;
         }
     }
 }
@@ -299,14 +289,14 @@ impl Translator for Native {
         let budget = if running.port.attention() {
             block.len() as u64
         } else {
-            self.limits.stretch.min(until - start)
+            self.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
         let core: *mut Core = &mut *running.core;
         let mut env = Env {
             core,
-            budget: budget as i64,
-            page: running.core.hart.pc & !(cantus_isa::address::PAGE_SIZE - 1),
+            budget: Env::budget_of(budget),
+            page: running.core.hart.pc & !(PAGE_SIZE - 1),
             fast_data: running.core.tlb.fast_entries(running.data_mode()),
             fast_code: running.core.tlb.fast_entries(running.code_mode()),
             epoch,
@@ -328,16 +318,32 @@ impl Translator for Native {
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
         let Context { running, ended, panic, steps, .. } = context;
-        self.statistics.entries += 1;
-        self.statistics.steps += steps;
+        self.counts.entries += 1;
+        self.counts.runs += env.begun();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
         if left == ENDED {
-            return Some(Ran::Within(ended.expect("the step said how the run ended")));
+            let ended = ended.expect("the step said how the run ended");
+            let made = running.core.position - start + ended.completed();
+            self.counts.steps += steps - u64::from(ended.is_blocked());
+            self.counts.instructions += made - (steps - u64::from(!ended.is_complete()));
+            self.counts.exits.step += 1;
+            return Some(Ran::Within(ended));
         }
-        running.core.position = start + budget - env.budget as u64;
-        self.left_by = if left == BETWEEN { None } else { Some(left as usize - 1) };
+        let made = budget - env.left();
+        running.core.position = start + made;
+        self.counts.steps += steps;
+        self.counts.instructions += made - steps;
+        let exits = &mut self.counts.exits;
+        let (exit, link) = match left {
+            BETWEEN => (&mut exits.elsewhere, None),
+            SPENT => (&mut exits.spent, None),
+            STALE => (&mut exits.stale, None),
+            link => (&mut exits.unlinked, Some(link as usize - 1)),
+        };
+        *exit += 1;
+        self.left_by = link;
         let last = self.left_by.map(|link| self.members[self.links[link].from as usize]);
         Some(Ran::Between(last))
     }
@@ -349,6 +355,10 @@ impl Translator for Native {
         for number in self.users.remove(&ptr::from_ref(block)).into_iter().flatten() {
             self.retire(number);
         }
+    }
+
+    fn counts(&self) -> CodeCounts {
+        self.counts
     }
 }
 
@@ -363,7 +373,7 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         // SAFETY: its code runs, so it is alive.
         let (length, offset) = unsafe { (block.as_ref().len(), block.as_ref().address().offset()) };
         // The budget is already that of the block's end.
-        context.running.core.position = context.end - (env.budget as u64 + length as u64);
+        context.running.core.position = context.end - (env.left() + length as u64);
         context.steps += 1;
         // SAFETY: as above.
         unsafe { context.running.step(block, env.page | offset, index as usize) }

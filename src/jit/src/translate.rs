@@ -17,7 +17,7 @@
 use crate::access::Alone;
 use crate::float;
 use crate::fold::{Part, fold};
-use crate::frame::{Assembler, BETWEEN, EPOCH, EPOCHS, FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, x};
+use crate::frame::{Assembler, EPOCH, EPOCHS, FLOATING, RAX, RCX, RDX, READ, STALE, Stubs, WRITE, toll, x};
 use crate::select::{Features, Free, Selector, Source};
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
@@ -177,7 +177,7 @@ impl Translator<'_> {
         }
         self.cold();
         dynasm!(self.asm; .arch x64; =>stale);
-        self.leave(start(self.unit.blocks[0]), BETWEEN);
+        self.leave(start(self.unit.blocks[0]), STALE);
         let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
         let code = self.asm.finalize().ok()?;
         Some(Translated { code, chained: 0, entered, links: self.links })
@@ -186,7 +186,7 @@ impl Translator<'_> {
     fn block(&mut self) {
         let (block, here, out) =
             (self.unit.blocks[self.place], self.starts[self.place], self.outs[self.place]);
-        dynasm!(self.asm; .arch x64; =>here; sub r15, BYTE block.len() as i8; jl =>out);
+        dynasm!(self.asm; .arch x64; =>here; sub r15, DWORD toll(block.len()); jl =>out);
         // One may come here from anywhere in the unit.
         (self.knows_floating, self.is_dirty) = (false, false);
         (self.parts, self.groups) = fold(block);

@@ -1,6 +1,6 @@
 //! Where units go on: within themselves, in other units of the page, in other pages.
 
-use crate::frame::{BETWEEN, PAGE, PC, x};
+use crate::frame::{PAGE, PC, SPENT, toll, x};
 use crate::homes::Swap;
 use crate::select::{Condition, Free};
 use crate::translate::{Link, Translator};
@@ -132,9 +132,9 @@ impl Translator<'_> {
     /// Leaves before the block at `place`, whose steps the budget does not allow.
     pub(crate) fn out(&mut self, place: usize) {
         let (block, out) = (self.unit.blocks[place], self.outs[place]);
-        dynasm!(self.asm; .arch x64; =>out; add r15, BYTE block.len() as i8);
+        dynasm!(self.asm; .arch x64; =>out; add r15, DWORD toll(block.len()));
         self.swap_out();
-        self.leave(start(block), BETWEEN);
+        self.leave(start(block), SPENT);
     }
 
     fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {

@@ -1,8 +1,8 @@
 //! Which executor runs the cores. All give the same (REP-2), so no trace says which it was.
 
 use crate::Error;
-use cantus_interp::{Core, Exit, Interp, Port};
-use cantus_jit::{Jit, Limits, jit};
+use cantus_interp::{Core, Counts, Exit, Interp, Port};
+use cantus_jit::{Jit, Limits, Listening, jit};
 
 /// What executes the instructions of a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,19 +18,19 @@ pub enum Executor {
 
 /// The executor of one core.
 pub(crate) enum Chosen {
-    Interp(Interp),
+    Interp(Box<Interp>),
     Jit(Box<Jit>),
 }
 
 impl Executor {
-    /// One for a core.
-    pub(crate) fn of_core(self) -> Result<Chosen, Error> {
+    /// One for a core. Whoever listens is told of its code.
+    pub(crate) fn of_core(self, listening: &Listening) -> Result<Chosen, Error> {
         let limits = match self {
-            Executor::Interp => return Ok(Chosen::Interp(Interp::new())),
+            Executor::Interp => return Ok(Chosen::Interp(Box::default())),
             Executor::Jit => Limits::default(),
             Executor::Mixed => Limits::mixed(),
         };
-        jit(limits).map(|jit| Chosen::Jit(Box::new(jit))).map_err(Error::Translator)
+        jit(limits, listening.clone()).map(|jit| Chosen::Jit(Box::new(jit))).map_err(Error::Translator)
     }
 }
 
@@ -39,6 +39,13 @@ impl cantus_interp::Executor for Chosen {
         match self {
             Chosen::Interp(interp) => interp.run(core, port, until),
             Chosen::Jit(jit) => jit.run(core, port, until),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Chosen::Interp(interp) => interp.counts(),
+            Chosen::Jit(jit) => jit.counts(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::{Attachment, Executor, Peripherals, StopOn};
+use crate::{Attachment, Executor, PerfMap, Peripherals, StopOn};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::io::{self, Read, Write};
@@ -23,6 +23,8 @@ pub struct Options {
     pub workers: usize,
     /// What executes the guest's instructions. The interpreter by default.
     pub executor: Executor,
+    /// A map of translated code for `perf`. None by default.
+    pub perf_map: Option<PerfMap>,
     /// How guest time passes. Virtual by default.
     pub clock: ClockPolicy,
     /// Which core runs next, and for how long. In turn by default.
@@ -75,6 +77,7 @@ impl Default for Options {
             attachments: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             executor: Executor::default(),
+            perf_map: None,
             clock: ClockPolicy::Virtual,
             policy: Policy::Fair { slice: 50_000 },
             seed: 0,

@@ -5,7 +5,7 @@ use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
 use crate::run::drive;
 use crate::stop_on::{Watch, console};
-use crate::{Error, Guest, GuestFile, Keep, Options};
+use crate::{Error, Guest, GuestFile, Keep, Options, Statistics};
 use cantus_engine::{Engine, Outcome, Stopwatch, TICKS_PER_SECOND};
 use cantus_interp::Core;
 use cantus_machine::ISA;
@@ -30,6 +30,8 @@ pub struct Recorded {
     pub path: PathBuf,
     /// How much it holds.
     pub totals: Totals,
+    /// What was done.
+    pub statistics: Statistics,
 }
 
 /// Runs a guest until it ends and records it to `path`, where no file may be yet unless `force` is set.
@@ -95,8 +97,9 @@ pub(crate) fn record_machine(
         let mut machine: Vec<_> = cores.iter_mut().zip(&mut lanes).collect();
         recorder.begin_here(&mut machine);
     }
+    let listening = options.perf_map.as_ref().map(|map| map.of_guest(guest));
     let cores = cores.into_iter().zip(lanes);
-    let cores = cores.map(|(core, lane)| Ok((core, options.executor.of_core()?, lane)));
+    let cores = cores.map(|(core, lane)| Ok((core, options.executor.of_core(&listening)?, lane)));
     let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(
@@ -122,6 +125,7 @@ pub(crate) fn record_machine(
     let ended = drive(engine, options, &setup, &host, watch.as_deref())?;
     let outcome = ended.outcome;
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
+    let statistics = Statistics::of(&ended.cores, |lane| lane.orders());
     let cores = ended.cores.into_iter().map(|finished| finished.lane.close(&finished.core)).collect();
     drop(ended.boundary);
     let writer = Arc::into_inner(writer).expect("the recorder is gone, and nobody else has the writer");
@@ -129,7 +133,8 @@ pub(crate) fn record_machine(
     if let Some(error) = host.failure() {
         return Err(error);
     }
-    Ok(Recorded { outcome, steps, signature: setup.signature(options)?, path: path.to_owned(), totals })
+    let signature = setup.signature(options)?;
+    Ok(Recorded { outcome, steps, signature, path: path.to_owned(), totals, statistics })
 }
 
 fn footer(

@@ -3,7 +3,9 @@
 use crate::executor::Chosen;
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
-use crate::{Error, Executor, Guest, GuestFile, Moment, Options, Output, Peripherals, Span};
+use crate::{
+    Error, Executor, Guest, GuestFile, Moment, Options, Output, PerfMap, Peripherals, Span, Statistics,
+};
 use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
 use cantus_interp::Core;
 use cantus_machine::ISA;
@@ -18,6 +20,8 @@ pub struct ReplayOptions {
     pub workers: usize,
     /// What executes the guest's instructions. The interpreter by default, whatever it was in the recording.
     pub executor: Executor,
+    /// A map of translated code for `perf`. None by default.
+    pub perf_map: Option<PerfMap>,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
     /// The guest's files that the trace does not hold.
@@ -32,8 +36,8 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        let Options { workers, executor, output, interrupt, .. } = Options::default();
-        Self { workers, executor, output, files: Vec::new(), interrupt, from: None, to: None }
+        let Options { workers, executor, perf_map, output, interrupt, .. } = Options::default();
+        Self { workers, executor, perf_map, output, files: Vec::new(), interrupt, from: None, to: None }
     }
 }
 
@@ -63,6 +67,8 @@ pub struct Replayed {
     pub agreed: Vec<Position>,
     /// Which part of the run was replayed.
     pub span: Span,
+    /// What was done.
+    pub statistics: Statistics,
 }
 
 /// Replays the trace at `path`, and compares every digest.
@@ -151,8 +157,10 @@ impl Opened {
         let recorded =
             Recorded { cuts: self.trace.machine_digests()?, checkpoints: self.checkpoint_states() };
         let (replayer, lanes) = Replayer::new(begun.parts, recorded, setup.memory_digest());
+        let listening = options.perf_map.as_ref().map(|map| map.of_guest(&self.guest));
         let cores = begun.cores.into_iter().zip(lanes).enumerate();
-        let cores = cores.map(|(id, (core, lane))| Ok((core, wrap(id, options.executor.of_core()?), lane)));
+        let cores =
+            cores.map(|(id, (core, lane))| Ok((core, wrap(id, options.executor.of_core(&listening)?), lane)));
         let cores = cores.collect::<Result<_, Error>>()?;
         let configuration = cantus_engine::Configuration {
             workers: options.workers.max(1),
@@ -197,6 +205,7 @@ impl Done {
     pub(crate) fn finish_with_machine(self, opened: &Opened) -> (Replayed, Left) {
         let Ended { outcome, guest_ended, last_timer, boundary, cores } = self.ended;
         let steps: Vec<u64> = cores.iter().map(|finished| finished.core.position).collect();
+        let statistics = Statistics::of(&cores, |lane| lane.orders());
         let stuck = if let Outcome::Stuck(core) = outcome {
             let at = &cores[core.index()].core;
             let (position, pc) = (Position(at.position), Some(at.hart.pc));
@@ -233,7 +242,7 @@ impl Done {
             Verdict::IdenticalSoFar(opened.trace.completeness().to_string())
         };
         let left = Left { setup: self.setup, cores, guest_ended, last_timer };
-        (Replayed { verdict, footer, steps, agreed, span: self.span }, left)
+        (Replayed { verdict, footer, steps, agreed, span: self.span, statistics }, left)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::host::{Answers, Host};
 use crate::machine::Setup;
 use crate::options::{Stdin, Typed, Typist};
 use crate::stop_on::{Watch, console};
-use crate::{Error, Guest, Input, Options};
+use crate::{Error, Guest, Input, Options, Statistics};
 use cantus_engine::{Boundary, Ended, Engine, Free, Outcome, Outside};
 use cantus_interp::Executor;
 use cantus_machine::Board;
@@ -21,6 +21,8 @@ pub struct Ran {
     pub steps: Vec<u64>,
     /// The signature, where one was wanted and the program has one.
     pub signature: Option<String>,
+    /// What was done.
+    pub statistics: Statistics,
 }
 
 /// Runs a guest until it ends.
@@ -30,7 +32,8 @@ pub struct Ran {
 pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
-    let cores = setup.cores().into_iter().map(|core| Ok((core, options.executor.of_core()?, ())));
+    let listening = options.perf_map.as_ref().map(|map| map.of_guest(guest));
+    let cores = setup.cores().into_iter().map(|core| Ok((core, options.executor.of_core(&listening)?, ())));
     let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(
@@ -47,7 +50,8 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
         return Err(error);
     }
     let steps = ended.cores.iter().map(|finished| finished.core.position).collect();
-    Ok(Ran { outcome: ended.outcome, steps, signature: setup.signature(options)? })
+    let statistics = Statistics::of_free(&ended.cores);
+    Ok(Ran { outcome: ended.outcome, steps, signature: setup.signature(options)?, statistics })
 }
 
 /// Runs an engine whose outside is live to its end.

@@ -5,7 +5,7 @@
 //! is true of the whole. Where one diverges, it does so as the whole replay would: all before it agrees.
 
 use crate::replay::Opened;
-use crate::{Error, ReplayOptions, Replayed, Span, Verdict};
+use crate::{Error, ReplayOptions, Replayed, Span, Statistics, Verdict};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -59,8 +59,10 @@ pub(crate) fn replay_stretches(
     });
     let count = stretches.len();
     let mut last = None;
+    let mut statistics = Statistics::default();
     for stretch in done.into_iter().filter_map(Mutex::into_inner) {
         let replayed = stretch?;
+        statistics += replayed.statistics;
         let agrees = replayed.verdict == Verdict::Identical;
         last = Some(replayed);
         if !agrees {
@@ -68,5 +70,5 @@ pub(crate) fn replay_stretches(
         }
     }
     let replayed = last.expect("the first stretch always matters");
-    Ok((Replayed { span: Span::default(), ..replayed }, count))
+    Ok((Replayed { span: Span::default(), statistics, ..replayed }, count))
 }

@@ -4,7 +4,7 @@
 //! is the same (REP-2). A step that is shown is published only after it was shown, so that whoever must come after it in
 //! a replay has not touched its memory yet.
 
-use cantus_interp::{Blocked, Core, Executor, Exit, Extent, Port, Refusal};
+use cantus_interp::{Blocked, Core, Counts, Executor, Exit, Extent, Port, Refusal};
 use cantus_isa::riscv::Hart;
 use cantus_isa::{Gpa, Width};
 use cantus_memory::{PageIndex, Right};
@@ -165,5 +165,9 @@ impl<E: Executor, O: Observer> Executor for Watch<E, O> {
                 return if exit == Exit::Until { Exit::Attention } else { exit };
             }
         }
+    }
+
+    fn counts(&self) -> Counts {
+        self.inner.counts()
     }
 }

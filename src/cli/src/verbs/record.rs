@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::moments::{self, OfTrace};
 use crate::outcome;
 use crate::places::Places;
+use crate::statistics;
 use crate::terminal::{self, Voice};
 use crate::verbs::run;
 
@@ -167,11 +168,13 @@ impl Record {
         match self.run.json {
             true => {
                 let mut out = terminal::out();
+                let statistics = self.run.statistics.facts(&recorded.statistics);
                 let facts = Facts {
                     trace: recorded.path.clone(),
                     bytes: recorded.totals.file_bytes,
                     events: recorded.totals.events,
-                    outcome: outcome::Facts::new(recorded.outcome, &recorded.steps, &captured.bytes()),
+                    outcome: outcome::Facts::new(recorded.outcome, &recorded.steps, &captured.bytes())
+                        .with_statistics(statistics),
                 };
                 terminal::json(&mut out, &facts)?;
                 out.flush()?;
@@ -181,7 +184,9 @@ impl Record {
                 voice.say(in_words(&recorded));
             }
         }
+        self.run.statistics.tell(&recorded.statistics, self.run.json);
         run::printed(&options.output)?;
+        statistics::mapped(options.perf_map.as_ref())?;
         Ok(outcome::status(recorded.outcome))
     }
 

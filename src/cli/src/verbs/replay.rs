@@ -10,6 +10,7 @@ use crate::args::{ExecutorArgs, TraceArg, open_file};
 use crate::failure::Failure;
 use crate::moments::{self, MomentArg};
 use crate::places::Places;
+use crate::statistics::{self, StatisticsArgs};
 use crate::stop;
 use crate::terminal::{self, Voice};
 use crate::verbs::run;
@@ -34,6 +35,8 @@ pub struct Replay {
     /// Print the verdict, with the guest's console output, as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    statistics: StatisticsArgs,
 }
 
 /// Flags of the verbs that replay.
@@ -77,7 +80,9 @@ impl Replay {
     pub fn execute(self, voice: Voice) -> Result<u8, Failure> {
         let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
         let captured = Captured::default();
+        let replay = self.replay.options()?;
         let options = ReplayOptions {
+            perf_map: self.statistics.perf_map(replay.executor)?,
             output: match self.json {
                 true => Output::Captured(captured.clone()),
                 false => Output::Stdout(Printed::default()),
@@ -85,10 +90,11 @@ impl Replay {
             interrupt: stop::on_ctrl_c(),
             from: self.from.map(|MomentArg(moment)| moment),
             to: self.to.map(|MomentArg(moment)| moment),
-            ..self.replay.options()?
+            ..replay
         };
         let replayed = cantus::replay(&path, &options)?;
-        let judged = Judged::new(&path, &replayed)?;
+        let judged =
+            Judged::new(&path, &replayed)?.with_statistics(self.statistics.facts(&replayed.statistics));
         match self.json {
             true => {
                 let mut out = terminal::out();
@@ -97,7 +103,9 @@ impl Replay {
             }
             false => voice.say(&judged),
         }
+        self.statistics.tell(&replayed.statistics, self.json);
         run::printed(&options.output)?;
+        statistics::mapped(options.perf_map.as_ref())?;
         Ok(judged.status())
     }
 }

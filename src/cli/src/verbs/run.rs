@@ -10,6 +10,7 @@ use crate::args::RunArgs;
 use crate::console::{Keys, Raw};
 use crate::failure::{Failure, status};
 use crate::outcome;
+use crate::statistics;
 use crate::stop;
 use crate::terminal::{self, Voice};
 
@@ -33,12 +34,16 @@ impl Run {
         match self.run.json {
             true => {
                 let mut out = terminal::out();
-                terminal::json(&mut out, &outcome::Facts::new(ran.outcome, &ran.steps, &captured.bytes()))?;
+                let facts = outcome::Facts::new(ran.outcome, &ran.steps, &captured.bytes());
+                let statistics = self.run.statistics.facts(&ran.statistics);
+                terminal::json(&mut out, &facts.with_statistics(statistics))?;
                 out.flush()?;
             }
             false => tell_outcome(voice, ran.outcome),
         }
+        self.run.statistics.tell(&ran.statistics, self.run.json);
         printed(&options.output)?;
+        statistics::mapped(options.perf_map.as_ref())?;
         Ok(outcome::status(ran.outcome))
     }
 }
@@ -56,7 +61,9 @@ pub fn console(run: &RunArgs) -> Option<Raw> {
 /// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.
 pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<Options, Failure> {
     let interrupt = stop::on_ctrl_c();
+    let machine = run.machine.options()?;
     Ok(Options {
+        perf_map: run.statistics.perf_map(machine.executor)?,
         policy: run.schedule.0,
         choices_max: run.choices.unwrap_or(u64::MAX),
         signature_granularity: run.signature.as_ref().map(|_| run.signature_granularity),
@@ -69,7 +76,7 @@ pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<
             None => Input::Stdin,
         },
         interrupt,
-        ..run.machine.options()?
+        ..machine
     })
 }
 

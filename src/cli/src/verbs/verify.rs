@@ -11,6 +11,7 @@ use clap::Args;
 use crate::args::TraceArg;
 use crate::failure::{Failure, status};
 use crate::places::Places;
+use crate::statistics::{self, StatisticsArgs};
 use crate::stop;
 use crate::terminal::{self, Voice};
 use crate::verbs::replay::ReplayArgs;
@@ -32,6 +33,8 @@ pub struct Verify {
     /// Print the verdict as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    statistics: StatisticsArgs,
 }
 
 impl Verify {
@@ -39,17 +42,20 @@ impl Verify {
         let path = Places::from_environment()?.find(self.trace.trace.as_deref())?;
         let jobs = self.jobs.map(|jobs| jobs as usize);
         let replay = self.replay.options_beside(jobs.unwrap_or(1))?;
-        let options = ReplayOptions { interrupt: stop::on_ctrl_c(), ..replay };
+        let perf_map = self.statistics.perf_map(replay.executor)?;
+        let options = ReplayOptions { interrupt: stop::on_ctrl_c(), perf_map, ..replay };
         let progress = voice.progress_of_runs("verifying", &options.interrupt);
         let verified = match jobs {
             None => cantus::verify(&path, &options),
             Some(jobs) => cantus::verify_stretches(&path, &options, jobs),
         };
         progress.finish_and_clear();
-        let judged = match verified {
+        let (judged, done) = match verified {
             Ok(verified) => {
                 let judged = Judged::new(&path, &verified.replayed)?.in_stretches(verified.stretches);
-                judged.narrowed(&path, verified.narrowed.as_ref())?
+                let done = verified.replayed.statistics;
+                let judged = judged.with_statistics(self.statistics.facts(&done));
+                (judged.narrowed(&path, verified.narrowed.as_ref())?, done)
             }
             Err(error) => {
                 let failure = Failure::from(error);
@@ -66,6 +72,8 @@ impl Verify {
             false => writeln!(out, "{judged}")?,
         }
         out.flush()?;
+        self.statistics.tell(&done, self.json);
+        statistics::mapped(options.perf_map.as_ref())?;
         Ok(judged.status())
     }
 }

@@ -8,5 +8,6 @@ mod hunting;
 mod moments;
 mod runs;
 mod signals;
+mod statistics;
 mod tool;
 mod usage;

@@ -40,7 +40,7 @@ fn usage_errors_end_with_64() {
     let tool = Tool::new();
     let hello = elf("hello");
     let too_many = [vec!["run", &hello, "--rng", "--virtio-console"], ["--net", "none"].repeat(7)].concat();
-    let wrong: [&[&str]; 37] = [
+    let wrong: [&[&str]; 38] = [
         &[],
         &["fly"],
         &["--fly"],
@@ -58,6 +58,7 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--signature-granularity", "4"],
         &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
         &["run", &hello, "-q", "-v"],
+        &["run", &hello, "--perf-map"],
         &["run", &hello, &hello],
         &["run", &hello, "--stop-on", "(unfinished"],
         &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],

@@ -3,9 +3,10 @@
 //! `CANTUS_BLOCKS` says how many blocks are compared; without it, as many as a test has time for.
 
 use crate::board::{Board, DATA};
+use crate::counts::check;
 use crate::random::{Numbers, START, board_of, instruction};
 use crate::tested::with;
-use cantus_interp::Exit;
+use cantus_interp::{Executor, Exit};
 use cantus_isa::riscv::class::Class;
 use cantus_isa::riscv::{Op, Opcode, encode, hart::STATE_BYTES};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
@@ -131,8 +132,9 @@ fn compare(kind: u64, codes: &[Opcode]) {
         }
         assert!(jit.state() == interp.state(), "kind {kind}, seed {seed:#x}: different in the end");
         assert_eq!(jit.world.asked, interp.world.asked, "kind {kind}, seed {seed:#x}: other questions");
-        let done = jit.executor.translator().statistics();
-        assert_eq!(interp.executor.translator().statistics().entries, 0);
+        let done = jit.executor.counts().code;
+        assert_eq!(interp.executor.counts().code.entries, 0);
+        check(&done, jit.core.position);
         translated += done.units;
         together += done.blocks - done.units;
         entered += done.entries;
@@ -247,7 +249,8 @@ fn compare_loops(codes: &[Opcode], longest: u64) {
             );
         }
         assert_eq!(jit.world.asked, interp.world.asked, "seed {seed:#x}: other questions");
-        let done = jit.executor.translator().statistics();
+        let done = jit.executor.counts().code;
+        check(&done, jit.core.position);
         (units, blocks) = (units + done.units, blocks + done.blocks);
     }
     println!("{units} units of {blocks} blocks");

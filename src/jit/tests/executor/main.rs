@@ -6,6 +6,7 @@
 mod assembler;
 #[path = "../../../interp/tests/executor/board.rs"]
 mod board;
+mod counts;
 mod equal;
 mod tested;
 

@@ -12,5 +12,5 @@ pub fn tested() -> Tested {
 
 /// One with these limits.
 pub fn with(limits: Limits) -> Tested {
-    jit(limits).expect("memory for code")
+    jit(limits, None).expect("memory for code")
 }
