@@ -11,7 +11,7 @@
 //! Code memory is bounded. When it is full, all of it is given up.
 
 use crate::Limits;
-use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, Stubs, jump_slot};
+use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, Stubs, jump_slot};
 use crate::memory::CodeMemory;
 use crate::select::Features;
 use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Target, translate};
@@ -271,10 +271,12 @@ impl Translator for Native {
     }
 }
 
-/// Makes a step in translated code: `which` is the block's number and the operation's place. 0 if code goes on.
+/// Makes a step in translated code: `which` is the block's number and the operation's place. 0 if code goes on, which it
+/// never does after the rest of a block.
 extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     // SAFETY: `run` has set it, and waits.
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
+    let (is_rest, which) = (which & REST != 0, which & !REST);
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
     let block = context.known[number as usize].block;
     // A panic must not get into translated code, which nothing is known of for unwinding.
@@ -284,8 +286,14 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         // The budget is already that of the block's end.
         context.running.core.position = context.end - (env.budget as u64 + length as u64);
         context.steps += 1;
-        // SAFETY: as above.
-        unsafe { context.running.step(block, env.page | offset, index as usize) }
+        let (pc, index) = (env.page | offset, index as usize);
+        if is_rest {
+            // SAFETY: as above.
+            Some(unsafe { context.running.rest(block, pc, index) })
+        } else {
+            // SAFETY: as above.
+            unsafe { context.running.step(block, pc, index) }
+        }
     }));
     match made {
         Ok(None) => 0,

@@ -14,9 +14,10 @@
 
 use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, PC, RAX, RCX, RDX, READ,
-    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, x,
+    ADDEND, Assembler, BETWEEN, DIRTY, EPOCH, EPOCHS, FAST_DATA, FLOATING, FS, MIX_SHIFT, MSTATUS, NOT_FLOATING, PC, RAX, RCX, RDX, READ,
+    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
 };
+use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::select::{Condition, Features, Free, Selector, Source};
 use crate::tree::{Node, Tree, Value};
 use cantus_interp::{Block, OPS_MAX};
@@ -68,6 +69,20 @@ pub(crate) struct Target {
 /// The operation is left to the interpreter.
 pub(crate) struct Interpreted;
 
+/// A step out of line.
+struct Step {
+    /// Where it is called for.
+    at: DynamicLabel,
+    /// Which operation it is.
+    index: usize,
+    /// What of the registers the host has computed, which a step must see as the guest would have.
+    pending: Pending,
+    /// Where code goes on.
+    resume: DynamicLabel,
+    /// What code there takes for granted of [`FLOATING`].
+    known: i32,
+}
+
 /// How an operation ends the block.
 #[derive(Clone, Copy)]
 enum Way {
@@ -76,7 +91,7 @@ enum Way {
 }
 
 pub(crate) struct Translator<'a> {
-    target: &'a Target,
+    pub target: &'a Target,
     pub asm: Assembler,
     pub tree: Tree,
     block: &'a Block,
@@ -84,18 +99,20 @@ pub(crate) struct Translator<'a> {
     /// The number that the first of its links will have.
     first_link: u32,
     links: Vec<Link>,
-    /// Steps out of line: where they are called for, of which operation, and where they go on.
-    steps: Vec<(DynamicLabel, usize, DynamicLabel)>,
-    /// Floating-point preparation out of line: where it is, where it goes on, and where if it cannot be.
-    pub floats: Vec<(DynamicLabel, DynamicLabel, DynamicLabel)>,
-    /// An operation before this one has found out that floating point is on; has made it dirty.
-    pub knows_floating: bool,
-    pub is_dirty: bool,
+    /// Steps out of line.
+    steps: Vec<Step>,
+    /// What is known of floating-point registers before the operation being translated.
+    pub floats: Floats,
+    /// What floating point needs out of line.
+    pub preparations: Vec<Preparation>,
+    pub repairs: Vec<Repair>,
+    /// Where the rest of the block from an operation on is left to the interpreter.
+    pub unboxed: Vec<(DynamicLabel, usize, Pending)>,
     /// Exits out of line: where they are, and the distance of where they go to from the page's start.
     exits: Vec<(DynamicLabel, i32)>,
     entered: DynamicLabel,
     /// The operation being translated: its place, its distance from the page's start.
-    index: usize,
+    pub index: usize,
     offset: i32,
     /// Its slow path, and where that goes on.
     slow: Option<(DynamicLabel, DynamicLabel)>,
@@ -125,9 +142,10 @@ pub(crate) fn translate(
         first_link,
         links: Vec::new(),
         steps: Vec::new(),
-        floats: Vec::new(),
-        knows_floating: false,
-        is_dirty: false,
+        floats: Floats::default(),
+        preparations: Vec::new(),
+        repairs: Vec::new(),
+        unboxed: Vec::new(),
         exits: Vec::new(),
         entered,
         index: 0,
@@ -163,23 +181,54 @@ impl Translator<'_> {
             flow = self.operation(op);
         }
         if flow == Flow::Next {
+            self.check_results();
             self.go(start + self.block.bytes() as i32);
         }
         // Out of line.
-        for (load, loaded, slow) in std::mem::take(&mut self.floats) {
+        self.repairs();
+        for Preparation { at, index, needed, ready } in std::mem::take(&mut self.preparations) {
+            let filled = self.asm.new_dynamic_label();
             dynasm!(self.asm
                 ; .arch x64
-                ;=>load
+                ;=>at
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
                 ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], 0
-                ; jne =>loaded
-                ; jmp =>slow
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
             );
+            self.rest(index);
+            dynasm!(self.asm; .arch x64; =>filled);
+            if needed == DIRTY {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; or DWORD [rbx + MSTATUS], DWORD FS
+                    ; mov DWORD [rsp + FLOATING], DWORD DIRTY
+                );
+            }
+            dynasm!(self.asm; .arch x64; jmp =>ready);
         }
-        for (slow, index, resume) in std::mem::take(&mut self.steps) {
-            dynasm!(self.asm; .arch x64; =>slow);
+        for Step { at, index, pending, resume, known } in std::mem::take(&mut self.steps) {
+            dynasm!(self.asm; .arch x64; =>at);
+            self.repair(pending);
             self.step(index);
-            dynasm!(self.asm; .arch x64; jmp =>resume);
+            // It has settled what floating point there was.
+            if known != NOT_FLOATING && index + 1 < self.block.len() {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; call extern self.target.stubs.floating
+                    ; cmp DWORD [rsp + FLOATING], known
+                    ; jae =>resume
+                );
+                self.rest(index + 1);
+            } else {
+                dynasm!(self.asm; .arch x64; jmp =>resume);
+            }
+        }
+        for (unboxed, index, pending) in std::mem::take(&mut self.unboxed) {
+            dynasm!(self.asm; .arch x64; =>unboxed);
+            self.repair(pending);
+            self.rest(index);
         }
         for (number, (exit, to)) in std::mem::take(&mut self.exits).into_iter().enumerate() {
             let link = self.first_link + number as u32 + 1;
@@ -214,12 +263,18 @@ impl Translator<'_> {
         self.gives_up = false;
         self.written = None;
         self.way = None;
+        let is_last = self.index + 1 == self.block.len();
+        if is_last && !op.code.is_floating() {
+            self.check_results();
+        }
         let before = self.asm.offset();
         let flow = match execute(op, self) {
             Ok(flow) if !self.gives_up => flow,
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
+                self.check_results();
                 self.step(self.index);
+                self.floats.forget();
                 return Flow::Next;
             }
         };
@@ -241,6 +296,8 @@ impl Translator<'_> {
             self.write(register, value, free);
         }
         if let Some((_, resume)) = self.slow {
+            let step = self.steps.last_mut().expect("the slow path is a step");
+            step.known = self.floats.known;
             dynasm!(self.asm; .arch x64; =>resume);
         }
         match (flow, way, to) {
@@ -264,7 +321,8 @@ impl Translator<'_> {
     pub(crate) fn slow(&mut self) -> DynamicLabel {
         let (slow, _) = *self.slow.get_or_insert_with(|| {
             let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            self.steps.push((slow, self.index, resume));
+            let pending = self.floats.pending;
+            self.steps.push(Step { at: slow, index: self.index, pending, resume, known: NOT_FLOATING });
             (slow, resume)
         });
         slow
@@ -274,6 +332,12 @@ impl Translator<'_> {
     fn step(&mut self, index: usize) {
         let number = self.number << INDEX_BITS | index as u32;
         dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
+    }
+
+    /// Leaves the rest of the block, from the operation at `index` on, to the interpreter.
+    fn rest(&mut self, index: usize) {
+        let number = self.number << INDEX_BITS | index as u32;
+        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
     }
 
     /// Writes a guest register.
@@ -503,6 +567,16 @@ impl Ops for Translator<'_> {
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
         self.reach(width, address, WRITE);
+        if let Node::Float(register) = self.tree.node(value)
+            && let Some(from) = vector(register)
+        {
+            if width == Width::Word {
+                dynasm!(self.asm; .arch x64; movss [rax], Rx(from));
+            } else {
+                dynasm!(self.asm; .arch x64; movsd [rax], Rx(from));
+            }
+            return Ok(());
+        }
         let from = match self.selector().source(value) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {
@@ -553,7 +627,7 @@ impl Ops for Translator<'_> {
         if !float::is_translated(op, self.target.features.fusion) {
             return Err(Interpreted);
         }
-        self.floating_is_on();
+        self.prepare(op);
         Ok(())
     }
 
