@@ -418,7 +418,9 @@ impl Translator<'_> {
                         ; pcmpeqd Rx(into), Rx(into)
                         ; movss Rx(into), xmm0
                     ),
-                    None => dynasm!(self.asm; .arch x64; mov [rbx + memory], ecx; mov DWORD [rbx + memory + 4], -1),
+                    None => {
+                        dynasm!(self.asm; .arch x64; mov [rbx + memory], ecx; mov DWORD [rbx + memory + 4], -1)
+                    }
                 }
             }
         }

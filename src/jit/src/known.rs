@@ -159,6 +159,10 @@ impl Translator<'_> {
 
     /// Where one of the operands is no boxed single, the rest of the block is interpreted. Overwrites rcx.
     pub(crate) fn boxed(&mut self, registers: &[u8]) {
+        // A double that is a NaN of the host's might look like one.
+        if self.floats.pending.doubles & set(registers) != 0 {
+            self.check_results();
+        }
         for &register in registers {
             if self.floats.boxed >> register & 1 != 0 {
                 continue;

@@ -14,8 +14,8 @@
 
 use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, DIRTY, EPOCH, EPOCHS, FAST_DATA, FLOATING, FS, MIX_SHIFT, MSTATUS, NOT_FLOATING, PC, RAX, RCX, RDX, READ,
-    SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
+    ADDEND, Assembler, BETWEEN, DIRTY, EPOCH, EPOCHS, FAST_DATA, FLOATING, FS, MIX_SHIFT, MSTATUS,
+    NOT_FLOATING, PC, RAX, RCX, RDX, READ, SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
 };
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::select::{Condition, Features, Free, Selector, Source};
