@@ -9,11 +9,12 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not listed in `is_translated` is a step")]
 
-use crate::frame::{DIRTY, FILLED, RAX, RCX, RDX, f, vector};
+use crate::frame::{DIRTY, FILLED, NOT_FLOATING, RAX, RCX, RDX, f, vector};
 use crate::known::{Computed, Operand, operand, set};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
 use crate::tree::{Node, Value};
+use cantus_interp::Block;
 use cantus_isa::riscv::meaning::Binary;
 use cantus_isa::riscv::op::{Op, Opcode, Opcode::*};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -42,6 +43,27 @@ pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
         FcvtSD | FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDL | FcvtDLu => op.rm == DYNAMIC,
         FcvtWS | FcvtLS | FcvtWD | FcvtLD => op.rm == DYNAMIC || op.rm == TOWARDS_ZERO,
         _ => false,
+    }
+}
+
+/// The state of the frame that a block's floating point needs in the end.
+pub(crate) fn needed(block: &Block, has_fusion: bool) -> i32 {
+    let translated = |op: &Op| op.code.is_floating() && is_translated(op, has_fusion);
+    block
+        .ops()
+        .map(|(_, op)| op)
+        .filter(|op| translated(op))
+        .map(|op| state(op.code))
+        .max()
+        .unwrap_or(NOT_FLOATING)
+}
+
+/// The state that an instruction leaves.
+#[rustfmt::skip]
+fn state(code: Opcode) -> i32 {
+    match code {
+        Fsw | Fsd | FmvXW | FmvXD | FeqS | FltS | FleS | FeqD | FltD | FleD | FcvtWS | FcvtLS | FcvtWD | FcvtLD => FILLED,
+        _ => DIRTY,
     }
 }
 
@@ -112,9 +134,7 @@ impl Translator<'_> {
         match op.code {
             // Once they have reached their memory: a load that does not changes no register.
             Flw | Fld => {}
-            Fsw | Fsd | FmvXW | FmvXD | FeqS | FltS | FleS | FeqD | FltD | FleD => self.begin(FILLED),
-            FcvtWS | FcvtLS | FcvtWD | FcvtLD => self.begin(FILLED),
-            _ => self.begin(DIRTY),
+            _ => self.begin(state(op.code)),
         }
         let operands = operands(op);
         if exposes(op.code) {

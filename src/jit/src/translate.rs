@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! chained:  the epoch at which the block was compared is the core's, or leave    (MMU-2)
-//! entered:  take the block's steps off the budget, or leave
+//! entered:  floating point is ready, if the block has some, or the block is interpreted
+//! looped:   take the block's steps off the budget, or leave
 //!           operations
 //!           exits: jumps into blocks of the same page, linked once they are known; others by lookup
 //!           cold parts: steps, stubs of exits
@@ -111,6 +112,9 @@ pub(crate) struct Translator<'a> {
     /// Exits out of line: where they are, and the distance of where they go to from the page's start.
     exits: Vec<(DynamicLabel, i32)>,
     entered: DynamicLabel,
+    /// Where it is entered by itself, if what its floating point wants is still known.
+    looped: DynamicLabel,
+    needed: i32,
     /// The operation being translated: its place, its distance from the page's start.
     pub index: usize,
     offset: i32,
@@ -132,7 +136,8 @@ pub(crate) fn translate(
     base: usize,
 ) -> Option<Translated> {
     let mut asm = Assembler::new(base);
-    let entered = asm.new_dynamic_label();
+    let [entered, looped] = [(); 2].map(|()| asm.new_dynamic_label());
+    let needed = float::needed(block, target.features.fusion);
     let translator = Translator {
         target,
         asm,
@@ -148,6 +153,8 @@ pub(crate) fn translate(
         unboxed: Vec::new(),
         exits: Vec::new(),
         entered,
+        looped,
+        needed,
         index: 0,
         offset: 0,
         slow: None,
@@ -171,6 +178,16 @@ impl Translator<'_> {
             ; cmp [rax + 8 * self.number as i32], rcx
             ; jne =>stale
             ;=>entered
+        );
+        let unready = self.asm.new_dynamic_label();
+        if self.needed != NOT_FLOATING {
+            dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], self.needed; jb =>unready);
+            self.floats.known = self.needed;
+        }
+        let looped = self.looped;
+        dynasm!(self.asm
+            ; .arch x64
+            ;=>looped
             ; sub r15, DWORD length
             ; jl =>out
         );
@@ -185,6 +202,23 @@ impl Translator<'_> {
             self.go(start + self.block.bytes() as i32);
         }
         // Out of line.
+        if self.needed != NOT_FLOATING {
+            // A state that becomes dirty does so in the middle of the block.
+            let filled = self.asm.new_dynamic_label();
+            dynasm!(self.asm
+                ; .arch x64
+                ;=>unready
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], self.needed
+                ; jae =>looped
+                ;=>filled
+                ; sub r15, DWORD length
+                ; jl =>out
+            );
+            self.rest(0);
+        }
         self.repairs();
         for Preparation { at, index, needed, ready } in std::mem::take(&mut self.preparations) {
             let filled = self.asm.new_dynamic_label();
@@ -362,8 +396,8 @@ impl Translator<'_> {
     /// Goes on at a distance from the page's start.
     fn go(&mut self, to: i32) {
         if self.is_loop(to) {
-            let entered = self.entered;
-            dynasm!(self.asm; .arch x64; jmp =>entered);
+            let head = self.head();
+            dynasm!(self.asm; .arch x64; jmp =>head);
         } else if let Some(exit) = self.exit(to) {
             dynasm!(self.asm; .arch x64; jmp =>exit);
             self.link();
@@ -380,7 +414,7 @@ impl Translator<'_> {
         }
         let condition = self.selector().condition(condition, Free::ALL);
         if self.is_loop(to) {
-            self.jump_if(condition, self.entered);
+            self.jump_if(condition, self.head());
         } else if let Some(exit) = self.exit(to) {
             self.jump_if(condition, exit);
             self.link();
@@ -395,6 +429,11 @@ impl Translator<'_> {
     /// Whether the block itself is there: what is known of it while it runs is still known.
     fn is_loop(&self, to: i32) -> bool {
         to == self.block.address().offset() as i32
+    }
+
+    /// Where the block is entered by itself.
+    fn head(&self) -> DynamicLabel {
+        if self.floats.known >= self.needed { self.looped } else { self.entered }
     }
 
     /// An exit to a place in the page.
