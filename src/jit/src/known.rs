@@ -9,7 +9,7 @@
 //! compared with themselves, two by one instruction, and not before anybody could see their bits: a store, a move, a
 //! step, the end of the block. If there is a NaN, all results since the last comparison are repaired, out of line.
 
-use crate::frame::{DIRTY, FILLED, FLOATING, NOT_FLOATING, RCX, f, vector};
+use crate::frame::{DIRTY, FILLED, FLOATING, FS, MSTATUS, NOT_FLOATING, RCX, f, vector};
 use crate::translate::Translator;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
@@ -155,6 +155,32 @@ impl Translator<'_> {
         dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>at; =>ready);
         self.preparations.push(Preparation { at, index: self.index, needed, ready });
         self.floats.known = needed;
+    }
+
+    /// What was called for out of line by that.
+    pub(crate) fn preparations(&mut self) {
+        for Preparation { at, index, needed, ready } in std::mem::take(&mut self.preparations) {
+            let filled = self.asm.new_dynamic_label();
+            dynasm!(self.asm
+                ; .arch x64
+                ;=>at
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
+            );
+            self.rest(index);
+            dynasm!(self.asm; .arch x64; =>filled);
+            if needed == DIRTY {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; or DWORD [rbx + MSTATUS], DWORD FS
+                    ; mov DWORD [rsp + FLOATING], DWORD DIRTY
+                );
+            }
+            dynasm!(self.asm; .arch x64; jmp =>ready);
+        }
     }
 
     /// Where one of the operands is no boxed single, the rest of the block is interpreted. Overwrites rcx.

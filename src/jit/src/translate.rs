@@ -15,8 +15,8 @@
 
 use crate::float;
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, DIRTY, EPOCH, EPOCHS, FAST_DATA, FLOATING, FS, MIX_SHIFT, MSTATUS,
-    NOT_FLOATING, PC, RAX, RCX, RDX, READ, SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
+    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, NOT_FLOATING, PC, RAX, RCX,
+    RDX, READ, SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
 };
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::select::{Condition, Features, Free, Selector, Source};
@@ -220,28 +220,7 @@ impl Translator<'_> {
             self.rest(0);
         }
         self.repairs();
-        for Preparation { at, index, needed, ready } in std::mem::take(&mut self.preparations) {
-            let filled = self.asm.new_dynamic_label();
-            dynasm!(self.asm
-                ; .arch x64
-                ;=>at
-                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
-                ; jne =>filled
-                ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
-                ; jne =>filled
-            );
-            self.rest(index);
-            dynasm!(self.asm; .arch x64; =>filled);
-            if needed == DIRTY {
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; or DWORD [rbx + MSTATUS], DWORD FS
-                    ; mov DWORD [rsp + FLOATING], DWORD DIRTY
-                );
-            }
-            dynasm!(self.asm; .arch x64; jmp =>ready);
-        }
+        self.preparations();
         for Step { at, index, pending, resume, known } in std::mem::take(&mut self.steps) {
             dynasm!(self.asm; .arch x64; =>at);
             self.repair(pending);
@@ -369,7 +348,7 @@ impl Translator<'_> {
     }
 
     /// Leaves the rest of the block, from the operation at `index` on, to the interpreter.
-    fn rest(&mut self, index: usize) {
+    pub(crate) fn rest(&mut self, index: usize) {
         let number = self.number << INDEX_BITS | index as u32;
         dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
     }
