@@ -160,6 +160,15 @@ impl Block {
         self.source.len() as u64
     }
 
+    /// Whether it is known to be current at this code epoch, or is found to be.
+    pub(crate) fn is_compared(&self, ram: &Ram, epoch: u64) -> bool {
+        let is_current = self.epoch.get() == epoch || self.is_current(ram);
+        if is_current {
+            self.epoch.set(epoch);
+        }
+        is_current
+    }
+
     fn is_current(&self, ram: &Ram) -> bool {
         let mut buffer = [0; 4 * OPS_MAX];
         let bytes = &mut buffer[..self.source.len()];

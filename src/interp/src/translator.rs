@@ -78,6 +78,16 @@ impl<P: Port> Running<'_, P> {
         self.context.code.index
     }
 
+    /// The block that starts at a host address in the page of a block that was given, if it is known to be current.
+    pub fn block(&self, host: u64) -> Option<NonNull<Block>> {
+        self.context.blocks.get(host, self.core.code_epoch)
+    }
+
+    /// Whether a block's bytes are current; it lies in the page of one that was given and is.
+    pub fn is_current(&self, block: &Block) -> bool {
+        block.is_compared(&self.core.ram, self.core.code_epoch)
+    }
+
     /// Executes one operation of a block that starts at `pc` and runs. Says how the run has ended, if it has.
     ///
     /// # Safety

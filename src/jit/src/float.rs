@@ -13,7 +13,7 @@ use crate::frame::{DIRTY, FILLED, NOT_FLOATING, RAX, RCX, RDX, f, vector};
 use crate::known::{Computed, Operand, operand, set};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Place, Value};
 use cantus_interp::Block;
 use cantus_isa::riscv::meaning::Binary;
 use cantus_isa::riscv::op::{Op, Opcode, Opcode::*};
@@ -132,8 +132,8 @@ impl Translator<'_> {
     /// What an operation needs before it does anything.
     pub(crate) fn prepare(&mut self, op: &Op) {
         match op.code {
-            // Once they have reached their memory: a load that does not changes no register.
-            Flw | Fld => {}
+            // Dirty once they have reached their memory: a load that does not changes no register.
+            Flw | Fld => self.begin(FILLED),
             _ => self.begin(state(op.code)),
         }
         let operands = operands(op);
@@ -249,7 +249,7 @@ impl Translator<'_> {
         let Computed { vector: host, is_single, .. } = result;
         let is_compared = result.factors.is_some() || vector(op.rd).is_none();
         if is_compared {
-            self.check(result, self.floats.pending.without(set(&[op.rd])));
+            self.check_result(result, self.floats.pending.without(set(&[op.rd])));
         }
         self.floats.result(op.rd, set(&operands(op)), is_single, is_compared);
         self.tree.add(Node::Vector(host))
@@ -406,9 +406,9 @@ impl Translator<'_> {
                 self.floats.overwrite(register, true);
                 self.write_single(single, register);
             }
-            (Node::Loaded(_), Some(into)) => {
+            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
                 self.floats.overwrite(register, false);
-                dynasm!(self.asm; .arch x64; movsd Rx(into), [rax]);
+                dynasm!(self.asm; .arch x64; movsd Rx(into), [rcx + Rq(index) + offset]);
             }
             (_, into) => {
                 self.floats.overwrite(register, false);
@@ -426,8 +426,13 @@ impl Translator<'_> {
     fn write_single(&mut self, single: Value, register: u8) {
         let (memory, into) = (f(register), vector(register));
         match (self.tree.node(single), into) {
-            (Node::Loaded(_), Some(into)) => {
-                dynasm!(self.asm; .arch x64; movss xmm0, [rax]; pcmpeqd Rx(into), Rx(into); movss Rx(into), xmm0);
+            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; movss xmm0, [rcx + Rq(index) + offset]
+                    ; pcmpeqd Rx(into), Rx(into)
+                    ; movss Rx(into), xmm0
+                );
             }
             (_, into) => {
                 self.selector().compute(single, RCX, Free::ALL.without(RAX));

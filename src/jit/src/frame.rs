@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rbx  the core                       rax rcx rdx  free
-//! r13  virtual address of the page    the others   guest registers, see FIXED
+//! r13  fast entries for data          the others   guest registers, see FIXED
 //! r15  steps that may still be made   rsp          the frame
 //! xmm0 xmm1  free                     the others   guest registers, see FIXED_FLOATS, while FLOATING says so
 //! ```
@@ -12,6 +12,7 @@
 //!
 //! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
 
+use crate::fold::GROUPS_MAX;
 use crate::memory::CodeMemory;
 use cantus_interp::Core;
 use cantus_isa::riscv::Hart;
@@ -32,11 +33,6 @@ pub(crate) const RDX: u8 = 2;
 /// instructions can name, which compilers use most.
 pub(crate) const FIXED: [(u8, u8); 9] =
     [(2, 5), (8, 12), (9, 14), (10, 7), (11, 6), (12, 8), (13, 9), (14, 10), (15, 11)];
-
-/// The host register of a guest register.
-pub(crate) fn fixed(register: u8) -> Option<u8> {
-    FIXED.iter().find(|(guest, _)| *guest == register).map(|&(_, host)| host)
-}
 
 /// Floating-point registers of the guest that live in host vector registers while [`FLOATING`] says so: in compiled programs
 /// nine of ten operands are among them.
@@ -81,13 +77,14 @@ pub(crate) const PC: i32 = (offset_of!(Core, hart) + offset_of!(Hart, pc)) as i3
 
 /// What the frame holds, from rsp.
 pub(crate) const ENV: i32 = 0;
-pub(crate) const FAST_DATA: i32 = 8;
+/// Virtual address of the page that code runs in.
+pub(crate) const PAGE: i32 = 8;
 pub(crate) const FAST_CODE: i32 = 16;
 pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 72;
+const FRAME: i32 = 104;
 /// A doubleword: [`NOT_FLOATING`], [`FILLED`] or [`DIRTY`].
 pub(crate) const FLOATING: i32 = 48;
 /// MXCSR is Rust's, and all guest registers lie in the core.
@@ -97,6 +94,16 @@ pub(crate) const NOT_FLOATING: i32 = 0;
 pub(crate) const FILLED: i32 = 1;
 /// And the guest's status says that its registers have changed.
 pub(crate) const DIRTY: i32 = 2;
+/// What is kept of the groups of a block: behind the others.
+const KEPT: i32 = 64;
+
+const _: () = assert!(KEPT + 8 * GROUPS_MAX as i32 <= FRAME && FRAME % 16 == 8);
+
+/// Where what is kept of a group lies, from rsp.
+pub(crate) fn kept(group: usize) -> i32 {
+    KEPT + 8 * group as i32
+}
+
 /// For MXCSR to be loaded from and stored to.
 const MXCSR: i32 = 56;
 /// MXCSR as Rust wants it: nearest even, all exceptions masked, no flags.
@@ -125,15 +132,12 @@ pub(crate) const ADDEND: i32 = offset_of!(Fast, addend) as i32;
 pub(crate) const SLOT_MASK: i32 = ((FAST_SLOTS - 1) * size_of::<Fast>()) as i32;
 /// How far an address is shifted to give that place.
 pub(crate) const SLOT_SHIFT: i8 = 7;
-/// And how far again for what it is mixed with.
-pub(crate) const MIX_SHIFT: i8 = 8;
 
 // The shifts say what `fast_slot` says.
 const _: () = {
-    assert!(size_of::<Fast>() == 32 && FAST_SLOTS == 256);
+    assert!(size_of::<Fast>() == 32);
     let address = 0x0000_003f_d5a7_6123u64;
-    let place = address >> SLOT_SHIFT;
-    assert!((place ^ (place >> MIX_SHIFT)) & SLOT_MASK as u64 == 32 * fast_slot(address) as u64);
+    assert!((address >> SLOT_SHIFT) & SLOT_MASK as u64 == 32 * fast_slot(address) as u64);
 };
 
 /// Where the code of a block that starts at a host address is entered.
@@ -242,7 +246,7 @@ impl Stubs {
             ; mov QWORD [rsp + FLOATING], 0
         );
         for (from, to) in [
-            (env!(fast_data), FAST_DATA),
+            (env!(page), PAGE),
             (env!(fast_code), FAST_CODE),
             (env!(epoch), EPOCH),
             (env!(epochs), EPOCHS),
@@ -254,7 +258,7 @@ impl Stubs {
             ; .arch x64
             ; mov rbx, [rdi + env!(core)]
             ; mov r15, [rdi + env!(budget)]
-            ; mov r13, [rdi + env!(page)]
+            ; mov r13, [rdi + env!(fast_data)]
         );
         fill(&mut asm);
         dynasm!(asm
@@ -290,7 +294,8 @@ impl Stubs {
             ; mov rdi, [rsp + ENV + 8]
             ; mov esi, eax
             ; mov [rdi + env!(budget)], r15
-            ; mov [rdi + env!(page)], r13
+            ; mov rcx, [rsp + PAGE + 8]
+            ; mov [rdi + env!(page)], rcx
             ; sub rsp, 8
             ; call QWORD [rdi + env!(step)]
             ; add rsp, 8
@@ -311,11 +316,8 @@ impl Stubs {
             ; call =>step
             ; .align 16
             ;=>lookup
-            ; mov rcx, rax
-            ; shr rcx, SLOT_SHIFT
-            ; mov edx, ecx
-            ; shr edx, MIX_SHIFT
-            ; xor ecx, edx
+            ; mov ecx, eax
+            ; shr ecx, SLOT_SHIFT
             ; and ecx, SLOT_MASK
             ; add rcx, [rsp + FAST_CODE]
             ; mov rdx, rax
@@ -324,7 +326,7 @@ impl Stubs {
             ; jne >nowhere
             ; mov rcx, [rcx + ADDEND]
             ; add rcx, rax
-            ; mov r13, rdx
+            ; mov [rsp + PAGE], rdx
             ; mov rdx, rcx
             ; shr rdx, JUMP_MIX
             ; xor rdx, rcx

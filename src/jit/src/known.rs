@@ -64,6 +64,11 @@ pub(crate) struct Floats {
 }
 
 impl Floats {
+    /// What is known where nothing is but the frame's state.
+    pub fn of_state(known: i32) -> Self {
+        Self { known, ..Self::default() }
+    }
+
     /// An operation is interpreted.
     pub fn forget(&mut self) {
         assert!(self.pending == Pending::default(), "a step sees no NaN of the host's");
@@ -108,9 +113,10 @@ impl Floats {
 /// Floating point is prepared out of line.
 pub(crate) struct Preparation {
     pub at: DynamicLabel,
-    /// The operation that wants it.
-    pub index: usize,
-    /// The state that it wants.
+    /// The number of the operation that wants it.
+    pub number: u32,
+    /// The state that is known, and the one that it wants.
+    pub known: i32,
     pub needed: i32,
     pub ready: DynamicLabel,
 }
@@ -146,32 +152,35 @@ pub(crate) struct Repair {
 
 impl Translator<'_> {
     /// Lets the frame's state be `needed` at least. Where it cannot be, the rest of the block is interpreted, from this
-    /// operation on, which has changed nothing yet. Overwrites rcx and rdx.
+    /// operation on, which has changed nothing yet. Overwrites rcx and rdx if it is not known to be filled.
     pub(crate) fn begin(&mut self, needed: i32) {
         if self.floats.known >= needed {
             return;
         }
         let [at, ready] = [(); 2].map(|()| self.asm.new_dynamic_label());
         dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>at; =>ready);
-        self.preparations.push(Preparation { at, index: self.index, needed, ready });
+        let (number, known) = (self.step_number(), self.floats.known);
+        self.preparations.push(Preparation { at, number, known, needed, ready });
         self.floats.known = needed;
     }
 
     /// What was called for out of line by that.
     pub(crate) fn preparations(&mut self) {
-        for Preparation { at, index, needed, ready } in std::mem::take(&mut self.preparations) {
-            let filled = self.asm.new_dynamic_label();
-            dynasm!(self.asm
-                ; .arch x64
-                ;=>at
-                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
-                ; jne =>filled
-                ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
-                ; jne =>filled
-            );
-            self.rest(index);
-            dynasm!(self.asm; .arch x64; =>filled);
+        for Preparation { at, number, known, needed, ready } in std::mem::take(&mut self.preparations) {
+            dynasm!(self.asm; .arch x64; =>at);
+            if known == NOT_FLOATING {
+                let filled = self.asm.new_dynamic_label();
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                    ; jne =>filled
+                    ; call extern self.target.stubs.floating
+                    ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                    ; jne =>filled
+                );
+                self.rest(number);
+                dynasm!(self.asm; .arch x64; =>filled);
+            }
             if needed == DIRTY {
                 dynasm!(self.asm
                     ; .arch x64
@@ -202,7 +211,7 @@ impl Translator<'_> {
                     dynasm!(self.asm; .arch x64; movq rcx, Rx(from); shr rcx, BYTE 32; inc ecx; jnz =>unboxed);
                 }
             }
-            self.unboxed.push((unboxed, self.index, self.floats.pending));
+            self.unboxed.push((unboxed, self.step_number(), self.floats.pending));
             self.floats.boxed |= 1 << register;
         }
     }
@@ -245,7 +254,7 @@ impl Translator<'_> {
     }
 
     /// Makes a result canonical at once, and with it all that wait.
-    pub(crate) fn check(&mut self, computed: Computed, pending: Pending) {
+    pub(crate) fn check_result(&mut self, computed: Computed, pending: Pending) {
         let [at, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
         let vector = computed.vector;
         if computed.is_single {

@@ -8,12 +8,18 @@
 
 mod limits;
 
+#[cfg(target_arch = "x86_64")]
+mod access;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
 mod float;
 #[cfg(target_arch = "x86_64")]
+mod fold;
+#[cfg(target_arch = "x86_64")]
 mod frame;
+#[cfg(target_arch = "x86_64")]
+mod homes;
 #[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +32,10 @@ mod select;
 mod translate;
 #[cfg(target_arch = "x86_64")]
 mod tree;
+#[cfg(target_arch = "x86_64")]
+mod unit;
+#[cfg(target_arch = "x86_64")]
+mod ways;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Jit, jit};

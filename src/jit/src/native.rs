@@ -1,10 +1,10 @@
 //! The translator behind the interpreter: which blocks are translated, where their code lies, and how it is run.
 //!
-//! Guarantees (MMU-2): code runs only for a block whose bytes are current at the core's code epoch. Each block has a number,
-//! and each number the epoch at which its bytes were last compared; code that is jumped to from other code compares it
-//! with the core's. A block that is no longer code has an epoch that is never reached.
+//! Guarantees (MMU-2): code runs only for blocks whose bytes are current at the core's code epoch. Each unit has a number,
+//! and each number the epoch at which the bytes of all of its blocks were last compared; code that is jumped to from other
+//! code compares it with the core's. A unit of which a block is no longer code has an epoch that is never reached.
 //!
-//! A link from one block to another of the same page holds for ever: the distance between them does not depend on where
+//! A link from one unit to another of the same page holds for ever: the distance between them does not depend on where
 //! the page is mapped, and what is fetched from a page at all may be fetched from anywhere in it. Whatever is elsewhere is
 //! looked up by the fast TLB entry of its page.
 //!
@@ -14,9 +14,12 @@ use crate::Limits;
 use crate::frame::{BETWEEN, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, Stubs, jump_slot};
 use crate::memory::CodeMemory;
 use crate::select::Features;
-use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Target, translate};
+use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Numbers, Target, translate};
+use crate::unit::{self, UNIT_BLOCKS_MAX};
 use cantus_interp::{Block, Core, Ended, Interp, Port, Ran, Running, Translator};
+use cantus_isa::address::PAGE_SIZE;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,13 +30,15 @@ pub type Jit = Interp<Native>;
 
 /// An epoch that no core reaches.
 const NEVER: u64 = u64::MAX;
-/// More than a block's code takes: 64 operations, each with some hundred bytes.
-const BLOCK_CODE_MAX: usize = 1 << 15;
+/// More than a unit's code takes: some hundred operations, each with some hundred bytes.
+const UNIT_CODE_MAX: usize = 1 << 17;
 
-/// What is known of a block that was translated.
+/// What is known of a unit that was translated.
 #[derive(Clone, Copy)]
 struct Known {
-    block: NonNull<Block>,
+    /// The first of its blocks among all, and how many there are; 0 if one of them is no longer code.
+    first_member: u32,
+    members: u32,
     /// Where its code lies.
     chained: usize,
     entered: usize,
@@ -42,13 +47,15 @@ struct Known {
 /// What a translator has done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Statistics {
-    /// Blocks translated.
+    /// Units translated.
+    pub units: u64,
+    /// Blocks in them.
     pub blocks: u64,
     /// Bytes of code made for them.
     pub bytes: u64,
     /// How often code was entered.
     pub entries: u64,
-    /// Jumps between blocks that were linked.
+    /// Jumps between units that were linked.
     pub links: u64,
     /// Operations that code left to the interpreter.
     pub steps: u64,
@@ -67,6 +74,10 @@ pub struct Native {
     /// Counted up whenever all code is given up; never 0.
     generation: u32,
     known: Vec<Known>,
+    /// The blocks of all units, in the order of their numbers.
+    members: Vec<NonNull<Block>>,
+    /// The units that a block is in without being the first one, by the address of the block.
+    users: BTreeMap<*const Block, Vec<u32>>,
     epochs: Vec<u64>,
     jumps: Box<[Jump]>,
     links: Vec<Link>,
@@ -83,7 +94,7 @@ unsafe impl Send for Native {}
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
-    known: &'a [Known],
+    members: &'a [NonNull<Block>],
     /// The position at which the budget would be used up.
     end: u64,
     steps: u64,
@@ -101,7 +112,7 @@ pub fn jit(limits: Limits) -> io::Result<Jit> {
 
 impl Native {
     fn new(limits: Limits) -> io::Result<Self> {
-        let code_bytes = limits.code_bytes.max(4 * BLOCK_CODE_MAX).next_multiple_of(1 << 16);
+        let code_bytes = limits.code_bytes.max(4 * UNIT_CODE_MAX).next_multiple_of(1 << 16);
         let mut memory = CodeMemory::new(code_bytes)?;
         let (stubs, first) = Stubs::write(&mut memory);
         Ok(Self {
@@ -112,6 +123,8 @@ impl Native {
             used: first,
             generation: 1,
             known: Vec::new(),
+            members: Vec::new(),
+            users: BTreeMap::new(),
             epochs: Vec::new(),
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
             links: Vec::new(),
@@ -126,7 +139,7 @@ impl Native {
         self.statistics
     }
 
-    /// The number of a block that is translated.
+    /// The number of the unit that begins with a block.
     fn number(&self, block: &Block) -> Option<u32> {
         let (generation, number) = block.mark.get();
         (generation == self.generation).then_some(number)
@@ -147,6 +160,8 @@ impl Native {
         self.generation = self.generation.checked_add(1).expect("code is not given up so often");
         self.used = self.first;
         self.known.clear();
+        self.members.clear();
+        self.users.clear();
         self.epochs.clear();
         self.jumps.fill(NO_JUMP);
         self.links.clear();
@@ -154,35 +169,93 @@ impl Native {
         self.statistics.flushes += 1;
     }
 
-    /// Counts that a block was executed without code, and translates it if that was often enough.
-    fn warm(&mut self, pointer: NonNull<Block>, block: &Block) -> Option<u32> {
+    /// Counts that a block was executed without code, and translates it, with those that it loops through, if that was
+    /// often enough.
+    fn warm<P: Port>(&mut self, running: &Running<'_, P>, block: &Block) -> Option<u32> {
         let (generation, count) = block.mark.get();
         let count = if generation == 0 { count } else { 0 };
         if count < self.limits.threshold {
             block.mark.set((0, count + 1));
             return None;
         }
-        if self.used + BLOCK_CODE_MAX > self.memory.bytes() || self.known.len() >= BLOCKS_MAX as usize {
+        let has_room = self.used + UNIT_CODE_MAX <= self.memory.bytes();
+        if !has_room || self.members.len() + UNIT_BLOCKS_MAX > BLOCKS_MAX as usize {
             self.flush();
         }
-        let (number, first_link) = (self.known.len() as u32, self.links.len() as u32);
+        let page = block.host() & !(PAGE_SIZE - 1);
+        // SAFETY: the interpreter has just found them, and drops none while it waits for this.
+        let unit =
+            unit::choose(block, |to| running.block(page + to as u64).map(|block| unsafe { block.as_ref() }));
+        let numbers = Numbers {
+            unit: self.known.len() as u32,
+            first_member: self.members.len() as u32,
+            first_link: self.links.len() as u32,
+        };
         let at = self.used;
-        let base = self.memory.address(at) as usize;
-        let translated = translate(&self.target, block, number, first_link, base)?;
-        assert!(translated.code.len() <= BLOCK_CODE_MAX, "a block's code takes no more than it may");
+        let translated = translate(&self.target, &unit, numbers, self.memory.address(at) as usize)?;
+        assert!(translated.code.len() <= UNIT_CODE_MAX, "a unit's code takes no more than it may");
         self.memory.write(at, &translated.code);
         self.used = (at + translated.code.len()).next_multiple_of(16);
         self.known.push(Known {
-            block: pointer,
+            first_member: numbers.first_member,
+            members: unit.blocks.len() as u32,
             chained: at + translated.chained,
             entered: at + translated.entered,
         });
-        self.epochs.push(NEVER);
+        for &member in &unit.blocks[1..] {
+            self.users.entry(member).or_default().push(numbers.unit);
+        }
+        self.members.extend(unit.blocks.iter().map(|&member| NonNull::from(member)));
+        // All of them have just been found to be current.
+        self.epochs.push(running.core.code_epoch);
         self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
-        block.mark.set((self.generation, number));
-        self.statistics.blocks += 1;
+        block.mark.set((self.generation, numbers.unit));
+        self.statistics.units += 1;
+        self.statistics.blocks += unit.blocks.len() as u64;
         self.statistics.bytes += translated.code.len() as u64;
+        Some(numbers.unit)
+    }
+
+    /// Whether all blocks of a unit are current, of which the first one is; compares those of which it is not known.
+    fn is_current<P: Port>(&mut self, running: &Running<'_, P>, number: u32) -> bool {
+        let epoch = running.core.code_epoch;
+        if self.epochs[number as usize] == epoch {
+            return true;
+        }
+        let Known { first_member, members, .. } = self.known[number as usize];
+        let all = &self.members[first_member as usize..][..members as usize];
+        // SAFETY: a unit of which a block was dropped has no members any more.
+        let is_current =
+            !all.is_empty() && all[1..].iter().all(|block| running.is_current(unsafe { block.as_ref() }));
+        self.epochs[number as usize] = if is_current { epoch } else { NEVER };
+        is_current
+    }
+
+    /// The number of the unit that begins with a block, of which all is current; translated anew if need be.
+    fn current<P: Port>(&mut self, running: &Running<'_, P>, block: &Block) -> Option<u32> {
+        let Some(old) = self.number(block) else { return self.warm(running, block) };
+        if self.is_current(running, old) {
+            return Some(old);
+        }
+        self.retire(old);
+        block.mark.set((0, self.limits.threshold));
+        let (chained, flushes) = (self.known[old as usize].chained, self.statistics.flushes);
+        let number = self.warm(running, block)?;
+        if flushes == self.statistics.flushes {
+            // Jumps that were linked to the old code go on to the new one.
+            const JUMP: u8 = 0xe9;
+            let distance = self.known[number as usize].chained as i64 - (chained as i64 + 5);
+            let distance = i32::try_from(distance).expect("code memory is small").to_le_bytes();
+            let [a, b, c, d] = distance;
+            self.memory.write(chained, &[JUMP, a, b, c, d]);
+        }
         Some(number)
+    }
+
+    /// A unit must not run again.
+    fn retire(&mut self, number: u32) {
+        self.epochs[number as usize] = NEVER;
+        self.known[number as usize].members = 0;
     }
 
     /// Leads the jump by which code was left to the code of `block`, if that is where it goes.
@@ -215,11 +288,10 @@ impl Translator for Native {
         if self.limits.mixed && self.declines() {
             return None;
         }
-        let number = self.number(block).or_else(|| self.warm(pointer, block))?;
+        let number = self.current(running, block)?;
         let known = self.known[number as usize];
         self.link(block, known);
         let epoch = running.core.code_epoch;
-        self.epochs[number as usize] = epoch;
         let code = self.memory.address(known.chained);
         self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code };
 
@@ -243,10 +315,16 @@ impl Translator for Native {
             step: step::<P>,
             context: ptr::null_mut(),
         };
-        let mut context =
-            Context { running, known: &self.known, end: start + budget, steps: 0, ended: None, panic: None };
+        let mut context = Context {
+            running,
+            members: &self.members,
+            end: start + budget,
+            steps: 0,
+            ended: None,
+            panic: None,
+        };
         env.context = (&raw mut context).cast::<c_void>();
-        // SAFETY: the block is current, and so is the code made of it. Everything in `env` lives and stays where it is
+        // SAFETY: the unit is current, and so is the code made of it. Everything in `env` lives and stays where it is
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
         let Context { running, ended, panic, steps, .. } = context;
@@ -260,13 +338,16 @@ impl Translator for Native {
         }
         running.core.position = start + budget - env.budget as u64;
         self.left_by = if left == BETWEEN { None } else { Some(left as usize - 1) };
-        let last = self.left_by.map(|link| self.known[self.links[link].from as usize].block);
+        let last = self.left_by.map(|link| self.members[self.links[link].from as usize]);
         Some(Ran::Between(last))
     }
 
     fn forget(&mut self, block: &Block) {
         if let Some(number) = self.number(block) {
-            self.epochs[number as usize] = NEVER;
+            self.retire(number);
+        }
+        for number in self.users.remove(&ptr::from_ref(block)).into_iter().flatten() {
+            self.retire(number);
         }
     }
 }
@@ -278,7 +359,7 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
     let (is_rest, which) = (which & REST != 0, which & !REST);
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
-    let block = context.known[number as usize].block;
+    let block = context.members[number as usize];
     // A panic must not get into translated code, which nothing is known of for unwinding.
     let made = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: its code runs, so it is alive.

@@ -3,8 +3,9 @@
 //! Every function computes into a register that it is given, and may use the free ones that it is given, no others. A
 //! destination may be a guest register that the tree still reads: then the value is computed elsewhere first.
 
-use crate::frame::{Assembler, RAX, RCX, RDX, f, fixed, vector, x};
-use crate::tree::{Node, Tree, Value};
+use crate::frame::{Assembler, PAGE, RAX, RCX, RDX, f, vector, x};
+use crate::homes::Homes;
+use crate::tree::{Node, Place, Tree, Value};
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{Binary, Unary};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -92,6 +93,7 @@ impl Features {
 pub(crate) struct Selector<'a> {
     pub asm: &'a mut Assembler,
     pub tree: &'a Tree,
+    pub homes: &'a Homes,
     pub features: Features,
 }
 
@@ -101,13 +103,13 @@ impl Selector<'_> {
         match self.tree.node(value) {
             Node::Constant(constant) => i32::try_from(constant as i64).ok().map(Source::Immediate),
             Node::Register(register) => {
-                Some(fixed(register).map_or(Source::Memory(x(register)), Source::Register))
+                Some(self.homes.of(register).map_or(Source::Memory(x(register)), Source::Register))
             }
             Node::Float(register) if vector(register).is_none() => Some(Source::Memory(f(register))),
             Node::Host(register) => Some(Source::Register(register)),
             Node::Address(_)
             | Node::Float(_)
-            | Node::Loaded(_)
+            | Node::Loaded(..)
             | Node::Vector(_)
             | Node::Binary(..)
             | Node::Unary(..)
@@ -126,8 +128,10 @@ impl Selector<'_> {
         let free = free.without(into);
         match self.tree.node(value) {
             Node::Constant(constant) => self.constant(constant, into),
-            Node::Address(offset) => dynasm!(self.asm; .arch x64; lea Rq(into), [r13 + offset]),
-            Node::Register(register) => match fixed(register) {
+            Node::Address(offset) => {
+                dynasm!(self.asm; .arch x64; mov Rq(into), [rsp + PAGE]; lea Rq(into), [Rq(into) + offset]);
+            }
+            Node::Register(register) => match self.homes.of(register) {
                 Some(from) if from == into => {}
                 Some(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
                 None => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + x(register)]),
@@ -139,11 +143,11 @@ impl Selector<'_> {
             Node::Host(from) if from == into => {}
             Node::Host(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
             Node::Vector(from) => dynasm!(self.asm; .arch x64; movq Rq(into), Rx(from)),
-            Node::Loaded(width) => match width {
-                Width::Byte => dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [rax]),
-                Width::Half => dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [rax]),
-                Width::Word => dynasm!(self.asm; .arch x64; mov Rd(into), [rax]),
-                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rax]),
+            Node::Loaded(width, Place { index, offset }) => match width {
+                Width::Byte => dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [rcx + Rq(index) + offset]),
+                Width::Half => dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [rcx + Rq(index) + offset]),
+                Width::Word => dynasm!(self.asm; .arch x64; mov Rd(into), [rcx + Rq(index) + offset]),
+                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rcx + Rq(index) + offset]),
             },
             Node::Sign(width, of) => self.sign_extend(width, of, into, free),
             Node::Zero(width, of) => self.zero_extend(width, of, into, free),
@@ -164,14 +168,16 @@ impl Selector<'_> {
     }
 
     fn sign_extend(&mut self, width: Width, of: Value, into: u8, free: Free) {
-        if let Node::Loaded(loaded) = self.tree.node(of)
+        if let Node::Loaded(loaded, Place { index, offset }) = self.tree.node(of)
             && loaded == width
         {
             match width {
-                Width::Byte => dynasm!(self.asm; .arch x64; movsx Rq(into), BYTE [rax]),
-                Width::Half => dynasm!(self.asm; .arch x64; movsx Rq(into), WORD [rax]),
-                Width::Word => dynasm!(self.asm; .arch x64; movsxd Rq(into), DWORD [rax]),
-                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rax]),
+                Width::Byte => dynasm!(self.asm; .arch x64; movsx Rq(into), BYTE [rcx + Rq(index) + offset]),
+                Width::Half => dynasm!(self.asm; .arch x64; movsx Rq(into), WORD [rcx + Rq(index) + offset]),
+                Width::Word => {
+                    dynasm!(self.asm; .arch x64; movsxd Rq(into), DWORD [rcx + Rq(index) + offset]);
+                }
+                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rcx + Rq(index) + offset]),
             }
             return;
         }
@@ -495,7 +501,7 @@ impl Selector<'_> {
             | Node::Address(_)
             | Node::Register(_)
             | Node::Float(_)
-            | Node::Loaded(_)
+            | Node::Loaded(..)
             | Node::Host(_)
             | Node::Vector(_)
             | Node::Binary(..)

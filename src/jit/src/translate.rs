@@ -1,29 +1,32 @@
-//! A block as host code.
+//! A unit of blocks as host code.
 //!
 //! The meaning of each operation is asked once, on trees of operands (`tree.rs`), and makes its code as it goes. What the
 //! meaning would rather leave to the interpreter is a step: a call that executes this one operation. Loads and stores
 //! look for a fast TLB entry; without one, or not aligned, they are a step, too, out of line.
 //!
 //! ```text
-//! chained:  the epoch at which the block was compared is the core's, or leave    (MMU-2)
-//! entered:  floating point is ready, if the block has some, or the block is interpreted
-//! looped:   take the block's steps off the budget, or leave
-//!           operations
-//!           exits: jumps into blocks of the same page, linked once they are known; others by lookup
+//! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
+//! entered:  registers that the unit has elsewhere
+//!           for each block:
+//!               floating point is ready, if the block has some, or the block is interpreted
+//!               take its steps off the budget, or leave
+//!               operations
+//!               jumps within the unit; into others of the page, linked once they are known; others by lookup
 //!           cold parts: steps, stubs of exits
 //! ```
 
+use crate::access::Alone;
 use crate::float;
+use crate::fold::{Part, fold};
 use crate::frame::{
-    ADDEND, Assembler, BETWEEN, EPOCH, EPOCHS, FAST_DATA, FLOATING, MIX_SHIFT, NOT_FLOATING, PC, RAX, RCX,
-    RDX, READ, SLOT_MASK, SLOT_SHIFT, Stubs, WRITE, fixed, vector, x,
+    Assembler, BETWEEN, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, vector, x,
 };
 use crate::known::{Floats, Pending, Preparation, Repair};
-use crate::select::{Condition, Features, Free, Selector, Source};
-use crate::tree::{Node, Tree, Value};
-use cantus_interp::{Block, OPS_MAX};
+use crate::select::{Features, Free, Selector, Source};
+use crate::tree::{Node, Place, Tree, Value};
+use crate::unit::{Unit, start};
+use cantus_interp::OPS_MAX;
 use cantus_isa::Width;
-use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::meaning::{
     Amo, Binary, Block as MemoryBlock, Change, Flow, Ops, Return, Unary, execute,
 };
@@ -48,7 +51,7 @@ pub(crate) struct Link {
     pub from: u32,
 }
 
-/// A block's code.
+/// A unit's code.
 pub(crate) struct Translated {
     pub code: Vec<u8>,
     /// Where it is entered by others' jumps, and by the translator; from its start.
@@ -74,14 +77,29 @@ pub(crate) struct Interpreted;
 struct Step {
     /// Where it is called for.
     at: DynamicLabel,
-    /// Which operation it is.
-    index: usize,
+    number: u32,
+    /// How many groups of accesses its block has.
+    groups: usize,
     /// What of the registers the host has computed, which a step must see as the guest would have.
     pending: Pending,
     /// Where code goes on.
     resume: DynamicLabel,
     /// What code there takes for granted of [`FLOATING`].
     known: i32,
+}
+
+/// Where the code of a block is.
+#[derive(Clone, Copy)]
+pub(crate) struct Labels {
+    pub start: DynamicLabel,
+    /// Where it is entered if the floating point that it needs is known to be ready.
+    pub ready: DynamicLabel,
+    /// Where it is if that is not so.
+    pub unready: DynamicLabel,
+    /// Where it is left if the budget does not allow it.
+    pub out: DynamicLabel,
+    /// The state of the frame that its floating point needs.
+    pub needed: i32,
 }
 
 /// How an operation ends the block.
@@ -95,29 +113,34 @@ pub(crate) struct Translator<'a> {
     pub target: &'a Target,
     pub asm: Assembler,
     pub tree: Tree,
-    block: &'a Block,
-    number: u32,
-    /// The number that the first of its links will have.
-    first_link: u32,
-    links: Vec<Link>,
+    pub unit: &'a Unit<'a>,
+    /// For each block where its code is.
+    pub labels: Vec<Labels>,
+    /// The block being translated.
+    pub place: usize,
+    pub first_member: u32,
+    pub first_link: u32,
+    pub links: Vec<Link>,
+    /// For each operation of the block what it is in a group of accesses; how many groups there are.
+    pub parts: Vec<Option<Part>>,
+    groups: usize,
+    pub alone: Vec<Alone>,
     /// Steps out of line.
     steps: Vec<Step>,
+    /// What brings registers to where they usually are, and back, if a step has asked for that.
+    swaps: Option<[DynamicLabel; 2]>,
     /// What is known of floating-point registers before the operation being translated.
     pub floats: Floats,
     /// What floating point needs out of line.
     pub preparations: Vec<Preparation>,
     pub repairs: Vec<Repair>,
-    /// Where the rest of the block from an operation on is left to the interpreter.
-    pub unboxed: Vec<(DynamicLabel, usize, Pending)>,
-    /// Exits out of line: where they are, and the distance of where they go to from the page's start.
-    exits: Vec<(DynamicLabel, i32)>,
-    entered: DynamicLabel,
-    /// Where it is entered by itself, if what its floating point wants is still known.
-    looped: DynamicLabel,
-    needed: i32,
+    /// Where the rest of a block, from the operation of this number on, is left to the interpreter.
+    pub unboxed: Vec<(DynamicLabel, u32, Pending)>,
+    /// Exits out of line: where they are, the distance of where they go to from the page's start, from which block.
+    pub exits: Vec<(DynamicLabel, i32, usize)>,
     /// The operation being translated: its place, its distance from the page's start.
     pub index: usize,
-    offset: i32,
+    pub offset: i32,
     /// Its slow path, and where that goes on.
     slow: Option<(DynamicLabel, DynamicLabel)>,
     /// The operation cannot be translated.
@@ -127,34 +150,45 @@ pub(crate) struct Translator<'a> {
     way: Option<Way>,
 }
 
-/// Translates a block to code that will lie at `base`. None if the assembler does not take it.
-pub(crate) fn translate(
-    target: &Target,
-    block: &Block,
-    number: u32,
-    first_link: u32,
-    base: usize,
-) -> Option<Translated> {
+/// The numbers that a unit, the first of its blocks, and the first of its links will have.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers {
+    pub unit: u32,
+    pub first_member: u32,
+    pub first_link: u32,
+}
+
+/// Translates a unit to code that will lie at `base`. None if the assembler does not take it.
+pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
-    let [entered, looped] = [(); 2].map(|()| asm.new_dynamic_label());
-    let needed = float::needed(block, target.features.fusion);
+    let labels = unit.blocks.iter().map(|block| Labels {
+        start: asm.new_dynamic_label(),
+        ready: asm.new_dynamic_label(),
+        unready: asm.new_dynamic_label(),
+        out: asm.new_dynamic_label(),
+        needed: float::needed(block, target.features.fusion),
+    });
+    let labels = labels.collect();
     let translator = Translator {
         target,
         asm,
         tree: Tree::default(),
-        block,
-        number,
-        first_link,
+        unit,
+        labels,
+        place: 0,
+        first_member: numbers.first_member,
+        first_link: numbers.first_link,
         links: Vec::new(),
+        parts: Vec::new(),
+        groups: 0,
+        alone: Vec::new(),
         steps: Vec::new(),
+        swaps: None,
         floats: Floats::default(),
         preparations: Vec::new(),
         repairs: Vec::new(),
         unboxed: Vec::new(),
         exits: Vec::new(),
-        entered,
-        looped,
-        needed,
         index: 0,
         offset: 0,
         slow: None,
@@ -162,48 +196,87 @@ pub(crate) fn translate(
         written: None,
         way: None,
     };
-    translator.run()
+    translator.run(numbers.unit)
 }
 
 impl Translator<'_> {
-    fn run(mut self) -> Option<Translated> {
-        let start = self.block.address().offset() as i32;
-        let (stale, out) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        let entered = self.entered;
-        let length = self.block.len() as i32;
+    fn run(mut self, number: u32) -> Option<Translated> {
+        let [stale, entered] = [(); 2].map(|()| self.asm.new_dynamic_label());
         dynasm!(self.asm
             ; .arch x64
             ; mov rax, [rsp + EPOCHS]
             ; mov rcx, [rsp + EPOCH]
-            ; cmp [rax + 8 * self.number as i32], rcx
+            ; cmp [rax + 8 * number as i32], rcx
             ; jne =>stale
             ;=>entered
         );
-        let unready = self.asm.new_dynamic_label();
-        if self.needed != NOT_FLOATING {
-            dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], self.needed; jb =>unready);
-            self.floats.known = self.needed;
+        self.swap_in();
+        for place in 0..self.unit.blocks.len() {
+            self.place = place;
+            self.block();
         }
-        let looped = self.looped;
-        dynasm!(self.asm
-            ; .arch x64
-            ;=>looped
-            ; sub r15, DWORD length
-            ; jl =>out
-        );
+        self.cold();
+        dynasm!(self.asm; .arch x64; =>stale);
+        self.leave(start(self.unit.blocks[0]), BETWEEN);
+        let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
+        let code = self.asm.finalize().ok()?;
+        Some(Translated { code, chained: 0, entered, links: self.links })
+    }
+
+    fn block(&mut self) {
+        let (block, labels) = (self.unit.blocks[self.place], self.labels[self.place]);
+        let Labels { start: here, ready, unready, out, needed } = labels;
+        dynasm!(self.asm; .arch x64; =>here);
+        if needed != NOT_FLOATING {
+            dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>unready);
+        }
+        dynasm!(self.asm; .arch x64; =>ready; sub r15, BYTE block.len() as i8; jl =>out);
+        // One may come here from anywhere in the unit.
+        self.floats = Floats::of_state(needed);
+        (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
-        for (index, (distance, op)) in self.block.ops().enumerate() {
+        for (index, (distance, op)) in block.ops().enumerate() {
             self.index = index;
-            self.offset = start + distance as i32;
+            self.offset = start(block) + distance as i32;
             flow = self.operation(op);
         }
         if flow == Flow::Next {
             self.check_results();
-            self.go(start + self.block.bytes() as i32);
+            self.go(start(block) + block.bytes() as i32);
         }
-        // Out of line.
-        if self.needed != NOT_FLOATING {
-            // A state that becomes dirty does so in the middle of the block.
+    }
+
+    /// What is out of line.
+    fn cold(&mut self) {
+        self.unready();
+        self.repairs();
+        self.preparations();
+        self.alone();
+        self.steps();
+        for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
+            dynasm!(self.asm; .arch x64; =>unboxed);
+            self.repair(pending);
+            self.rest(number);
+        }
+        self.exits();
+        (0..self.unit.blocks.len()).for_each(|place| self.out(place));
+        if let Some([out, back]) = self.swaps {
+            dynasm!(self.asm; .arch x64; =>out);
+            self.swap_out();
+            dynasm!(self.asm; .arch x64; ret; =>back);
+            self.swap_in();
+            dynasm!(self.asm; .arch x64; ret);
+        }
+    }
+
+    /// Makes the code of blocks whose floating point is not ready: it is made so, or the block is interpreted. A state
+    /// that becomes dirty does so in the middle of a block.
+    fn unready(&mut self) {
+        for place in 0..self.labels.len() {
+            let Labels { ready, unready, out, needed, .. } = self.labels[place];
+            if needed == NOT_FLOATING {
+                continue;
+            }
             let filled = self.asm.new_dynamic_label();
             dynasm!(self.asm
                 ; .arch x64
@@ -211,62 +284,36 @@ impl Translator<'_> {
                 ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
                 ; jne =>filled
                 ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], self.needed
-                ; jae =>looped
+                ; cmp DWORD [rsp + FLOATING], needed
+                ; jae =>ready
                 ;=>filled
-                ; sub r15, DWORD length
+                ; sub r15, BYTE self.unit.blocks[place].len() as i8
                 ; jl =>out
             );
-            self.rest(0);
+            self.rest(self.number_of(place, 0));
         }
-        self.repairs();
-        self.preparations();
-        for Step { at, index, pending, resume, known } in std::mem::take(&mut self.steps) {
+    }
+
+    /// Makes the code of steps out of line.
+    fn steps(&mut self) {
+        for Step { at, number, groups, pending, resume, known } in std::mem::take(&mut self.steps) {
             dynasm!(self.asm; .arch x64; =>at);
             self.repair(pending);
-            self.step(index);
-            // It has settled what floating point there was.
-            if known != NOT_FLOATING && index + 1 < self.block.len() {
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; call extern self.target.stubs.floating
-                    ; cmp DWORD [rsp + FLOATING], known
-                    ; jae =>resume
-                );
-                self.rest(index + 1);
-            } else {
+            self.step(number);
+            self.forget(groups);
+            if known == NOT_FLOATING {
                 dynasm!(self.asm; .arch x64; jmp =>resume);
+                continue;
             }
-        }
-        for (unboxed, index, pending) in std::mem::take(&mut self.unboxed) {
-            dynasm!(self.asm; .arch x64; =>unboxed);
-            self.repair(pending);
-            self.rest(index);
-        }
-        for (number, (exit, to)) in std::mem::take(&mut self.exits).into_iter().enumerate() {
-            let link = self.first_link + number as u32 + 1;
+            // It has settled what floating point there was.
             dynasm!(self.asm
                 ; .arch x64
-                ;=>exit
-                ; lea rax, [r13 + to]
-                ; mov [rbx + PC], rax
-                ; mov eax, DWORD link as i32
-                ; jmp extern self.target.stubs.leave
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], known
+                ; jae =>resume
             );
+            self.rest(number + 1);
         }
-        dynasm!(self.asm
-            ; .arch x64
-            ;=>out
-            ; add r15, DWORD length
-            ;=>stale
-            ; lea rax, [r13 + start]
-            ; mov [rbx + PC], rax
-            ; mov eax, DWORD BETWEEN as i32
-            ; jmp extern self.target.stubs.leave
-        );
-        let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
-        let code = self.asm.finalize().ok()?;
-        Some(Translated { code, chained: 0, entered, links: self.links })
     }
 
     /// Translates one operation. Says what comes after it.
@@ -276,7 +323,7 @@ impl Translator<'_> {
         self.gives_up = false;
         self.written = None;
         self.way = None;
-        let is_last = self.index + 1 == self.block.len();
+        let is_last = self.index + 1 == self.unit.blocks[self.place].len();
         if is_last && !op.code.is_floating() {
             self.check_results();
         }
@@ -286,7 +333,8 @@ impl Translator<'_> {
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
                 self.check_results();
-                self.step(self.index);
+                self.step(self.step_number());
+                self.forget(self.groups);
                 self.floats.forget();
                 return Flow::Next;
             }
@@ -309,6 +357,10 @@ impl Translator<'_> {
             self.write(register, value, free);
         }
         if let Some((_, resume)) = self.slow {
+            if is_last {
+                // There is no rest to interpret, so the next block sees to its floating point itself.
+                self.floats.known = NOT_FLOATING;
+            }
             let step = self.steps.last_mut().expect("the slow path is a step");
             step.known = self.floats.known;
             dynasm!(self.asm; .arch x64; =>resume);
@@ -321,41 +373,78 @@ impl Translator<'_> {
                     self.go(to);
                 }
             }
-            (_, _, None) => dynasm!(self.asm; .arch x64; jmp extern self.target.stubs.lookup),
+            (_, _, None) => {
+                self.swap_out();
+                dynasm!(self.asm; .arch x64; jmp extern self.target.stubs.lookup);
+            }
         }
         flow
     }
 
     pub(crate) fn selector(&mut self) -> Selector<'_> {
-        Selector { asm: &mut self.asm, tree: &self.tree, features: self.target.features }
+        Selector {
+            asm: &mut self.asm,
+            tree: &self.tree,
+            homes: &self.unit.homes,
+            features: self.target.features,
+        }
     }
 
     /// Where the operation being translated is a step, out of line.
     pub(crate) fn slow(&mut self) -> DynamicLabel {
+        let number = self.step_number();
         let (slow, _) = *self.slow.get_or_insert_with(|| {
             let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            let pending = self.floats.pending;
-            self.steps.push(Step { at: slow, index: self.index, pending, resume, known: NOT_FLOATING });
+            let (groups, pending) = (self.groups, self.floats.pending);
+            self.steps.push(Step { at: slow, number, groups, pending, resume, known: NOT_FLOATING });
             (slow, resume)
         });
         slow
     }
 
-    /// Calls for a step: the operation at `index` is interpreted.
-    fn step(&mut self, index: usize) {
-        let number = self.number << INDEX_BITS | index as u32;
-        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
+    /// The number of the step that this operation is.
+    pub(crate) fn step_number(&self) -> u32 {
+        self.number_of(self.place, self.index)
     }
 
-    /// Leaves the rest of the block, from the operation at `index` on, to the interpreter.
-    pub(crate) fn rest(&mut self, index: usize) {
-        let number = self.number << INDEX_BITS | index as u32;
+    fn number_of(&self, place: usize, index: usize) -> u32 {
+        (self.first_member + place as u32) << INDEX_BITS | index as u32
+    }
+
+    /// Calls for a step.
+    fn step(&mut self, number: u32) {
+        if self.unit.swaps.is_empty() {
+            dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
+            return;
+        }
+        let [out, back] = self.swaps();
+        dynasm!(self.asm
+            ; .arch x64
+            ; call =>out
+            ; mov eax, DWORD number as i32
+            ; call extern self.target.stubs.step
+            ; call =>back
+        );
+    }
+
+    /// Leaves the rest of the block, from the operation of this number on, to the interpreter.
+    pub(crate) fn rest(&mut self, number: u32) {
+        if !self.unit.swaps.is_empty() {
+            let [out, _] = self.swaps();
+            dynasm!(self.asm; .arch x64; call =>out);
+        }
         dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
+    }
+
+    /// What brings registers to where they usually are, and back.
+    fn swaps(&mut self) -> [DynamicLabel; 2] {
+        let asm = &mut self.asm;
+        *self.swaps.get_or_insert_with(|| [(); 2].map(|()| asm.new_dynamic_label()))
     }
 
     /// Writes a guest register.
     fn write(&mut self, register: u8, value: Value, free: Free) {
-        if let Some(host) = fixed(register) {
+        if let Some(host) = self.unit.homes.of(register) {
             self.selector().compute(value, host, free);
             return;
         }
@@ -370,147 +459,6 @@ impl Translator<'_> {
         let mut selector = self.selector();
         selector.compute(value, host, free);
         dynasm!(self.asm; .arch x64; mov [rbx + x(register)], Rq(host));
-    }
-
-    /// Goes on at a distance from the page's start.
-    fn go(&mut self, to: i32) {
-        if self.is_loop(to) {
-            let head = self.head();
-            dynasm!(self.asm; .arch x64; jmp =>head);
-        } else if let Some(exit) = self.exit(to) {
-            dynasm!(self.asm; .arch x64; jmp =>exit);
-            self.link();
-        } else {
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup);
-        }
-    }
-
-    /// Goes on at a distance from this operation if a condition holds, else behind it.
-    fn go_if(&mut self, op: &Op, condition: Value, offset: i32) {
-        let (next, to) = (self.offset + i32::from(op.length), self.offset + offset);
-        if let Some(known) = self.tree.constant(condition) {
-            return self.go(if known == 0 { next } else { to });
-        }
-        let condition = self.selector().condition(condition, Free::ALL);
-        if self.is_loop(to) {
-            self.jump_if(condition, self.head());
-        } else if let Some(exit) = self.exit(to) {
-            self.jump_if(condition, exit);
-            self.link();
-        } else {
-            let away = self.asm.new_dynamic_label();
-            self.jump_if(condition.inverted(), away);
-            dynasm!(self.asm; .arch x64; lea rax, [r13 + to]; jmp extern self.target.stubs.lookup; =>away);
-        }
-        self.go(next);
-    }
-
-    /// Whether the block itself is there: what is known of it while it runs is still known.
-    fn is_loop(&self, to: i32) -> bool {
-        to == self.block.address().offset() as i32
-    }
-
-    /// Where the block is entered by itself.
-    fn head(&self) -> DynamicLabel {
-        if self.floats.known >= self.needed { self.looped } else { self.entered }
-    }
-
-    /// An exit to a place in the page.
-    fn exit(&mut self, to: i32) -> Option<DynamicLabel> {
-        (0..PAGE_SIZE as i32).contains(&to).then(|| {
-            let label = self.asm.new_dynamic_label();
-            self.exits.push((label, to));
-            label
-        })
-    }
-
-    /// Notes the jump that has just been written as one to the last exit.
-    fn link(&mut self) {
-        let (_, to) = *self.exits.last().expect("an exit was made");
-        let page = self.block.host() & !(PAGE_SIZE - 1);
-        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, from: self.number });
-    }
-
-    fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {
-        match condition {
-            Condition::Equal => dynasm!(self.asm; .arch x64; je =>to),
-            Condition::NotEqual => dynasm!(self.asm; .arch x64; jne =>to),
-            Condition::Less => dynasm!(self.asm; .arch x64; jl =>to),
-            Condition::NotLess => dynasm!(self.asm; .arch x64; jge =>to),
-            Condition::Below => dynasm!(self.asm; .arch x64; jb =>to),
-            Condition::NotBelow => dynasm!(self.asm; .arch x64; jae =>to),
-        }
-    }
-
-    /// Gives the host address of an access in rax; where no fast entry allows it, the operation is a step.
-    fn reach(&mut self, width: Width, address: Value, right: i32) {
-        let slow = self.slow();
-        self.selector().compute(address, RAX, Free::ALL);
-        // The bits that would make the access unaligned stay in what is compared with the tag.
-        let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rcx, rax
-            ; shr rcx, SLOT_SHIFT
-            ; mov edx, ecx
-            ; shr edx, MIX_SHIFT
-            ; xor ecx, edx
-            ; and ecx, SLOT_MASK
-            ; add rcx, [rsp + FAST_DATA]
-            ; mov rdx, rax
-            ; and rdx, DWORD tag
-            ; cmp rdx, [rcx + right]
-            ; jne =>slow
-            ; add rax, [rcx + ADDEND]
-        );
-    }
-}
-
-impl Translator<'_> {
-    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
-    /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
-    fn exchange(&mut self, amo: Amo, width: Width) {
-        let double = width == Width::Double;
-        if self.target.atomics {
-            dynasm!(self.asm; .arch x64; mov rcx, rdx);
-            match (amo, double) {
-                (Amo::Swap, true) => dynasm!(self.asm; .arch x64; xchg [rax], rcx),
-                (Amo::Swap, false) => dynasm!(self.asm; .arch x64; xchg [rax], ecx),
-                (_, true) => dynasm!(self.asm; .arch x64; lock xadd [rax], rcx),
-                (_, false) => dynasm!(self.asm; .arch x64; lock xadd [rax], ecx),
-            }
-            return;
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov rcx, [rax]);
-        } else {
-            dynasm!(self.asm; .arch x64; mov ecx, [rax]);
-        }
-        match amo {
-            Amo::Swap => {}
-            Amo::Add => dynasm!(self.asm; .arch x64; add rdx, rcx),
-            Amo::Xor => dynasm!(self.asm; .arch x64; xor rdx, rcx),
-            Amo::And => dynasm!(self.asm; .arch x64; and rdx, rcx),
-            Amo::Or => dynasm!(self.asm; .arch x64; or rdx, rcx),
-            Amo::Min | Amo::Max | Amo::MinUnsigned | Amo::MaxUnsigned => {
-                if double {
-                    dynasm!(self.asm; .arch x64; cmp rcx, rdx);
-                } else {
-                    dynasm!(self.asm; .arch x64; cmp ecx, edx);
-                }
-                match amo {
-                    Amo::Min => dynasm!(self.asm; .arch x64; cmovl rdx, rcx),
-                    Amo::Max => dynasm!(self.asm; .arch x64; cmovg rdx, rcx),
-                    Amo::MinUnsigned => dynasm!(self.asm; .arch x64; cmovb rdx, rcx),
-                    _ => dynasm!(self.asm; .arch x64; cmova rdx, rcx),
-                }
-            }
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov [rax], rdx);
-        } else {
-            dynasm!(self.asm; .arch x64; mov [rax], edx);
-        }
     }
 }
 
@@ -579,34 +527,34 @@ impl Ops for Translator<'_> {
     }
 
     fn load(&mut self, width: Width, address: Value) -> Result<Value, Interpreted> {
-        self.reach(width, address, READ);
-        Ok(self.tree.add(Node::Loaded(width)))
+        let place = self.reach(width, address, READ);
+        Ok(self.tree.add(Node::Loaded(width, place)))
     }
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
         if let Node::Float(register) = self.tree.node(value)
             && let Some(from) = vector(register)
         {
             if width == Width::Word {
-                dynasm!(self.asm; .arch x64; movss [rax], Rx(from));
+                dynasm!(self.asm; .arch x64; movss [rcx + Rq(index) + offset], Rx(from));
             } else {
-                dynasm!(self.asm; .arch x64; movsd [rax], Rx(from));
+                dynasm!(self.asm; .arch x64; movsd [rcx + Rq(index) + offset], Rx(from));
             }
             return Ok(());
         }
         let from = match self.selector().source(value) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {
-                self.selector().compute(value, RCX, Free::ALL.without(RAX));
-                RCX
+                self.selector().compute(value, RDX, Free::ALL.without(RAX).without(RCX));
+                RDX
             }
         };
         match width {
-            Width::Byte => dynasm!(self.asm; .arch x64; mov [rax], Rb(from)),
-            Width::Half => dynasm!(self.asm; .arch x64; mov [rax], Rw(from)),
-            Width::Word => dynasm!(self.asm; .arch x64; mov [rax], Rd(from)),
-            Width::Double => dynasm!(self.asm; .arch x64; mov [rax], Rq(from)),
+            Width::Byte => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rb(from)),
+            Width::Half => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rw(from)),
+            Width::Word => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rd(from)),
+            Width::Double => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rq(from)),
         }
         Ok(())
     }
@@ -624,7 +572,8 @@ impl Ops for Translator<'_> {
         if self.target.atomics && !matches!(amo, Amo::Swap | Amo::Add) {
             return Err(Interpreted);
         }
-        self.reach(width, address, WRITE);
+        let Place { index, offset } = self.reach(width, address, WRITE);
+        dynasm!(self.asm; .arch x64; lea rax, [rcx + Rq(index) + offset]);
         self.selector().compute(value, RDX, Free::ALL.without(RAX));
         self.exchange(amo, width);
         Ok(self.tree.add(Node::Host(RCX)))

@@ -11,6 +11,13 @@ use cantus_isa::riscv::meaning::{Binary, Unary};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Value(u8);
 
+/// Where in the host's memory a guest's access goes: at rcx, a register more, and so many bytes more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub index: u8,
+    pub offset: i32,
+}
+
 /// How a value comes about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Node {
@@ -21,8 +28,8 @@ pub(crate) enum Node {
     Register(u8),
     /// A floating-point register's bits, before the instruction.
     Float(u8),
-    /// What lies at the host address in rax, zero-extended.
-    Loaded(Width),
+    /// What lies at a place in the host's memory, zero-extended.
+    Loaded(Width, Place),
     /// What a register of the host holds.
     Host(u8),
     /// What a vector register of the host holds, all 64 bits, to be written to a floating-point register.

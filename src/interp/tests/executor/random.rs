@@ -12,7 +12,7 @@ const PROGRAMS: u64 = 150;
 const STEPS: u64 = 300;
 /// Instructions of a program; it lies across the end of a page.
 const LENGTH: u64 = 200;
-const START: u64 = BASE + 0x1000 - 2 * LENGTH + 2;
+pub const START: u64 = BASE + 0x1000 - 2 * LENGTH + 2;
 const ROOT: u64 = BASE + 0x2_0000;
 /// The page of the handlers: they go on somewhere in the program.
 const HANDLERS: u64 = BASE + 0x6000;
@@ -78,7 +78,7 @@ const CSRS: [u16; 22] = [
 
 /// A random instruction, which writes one of these registers. Registers x1 to x7 hold addresses.
 #[allow(clippy::wildcard_enum_match_arm, reason = "what has no rule takes anything")]
-fn instruction(numbers: &mut Numbers, codes: &[Opcode], written: &Range<u64>) -> u32 {
+pub fn instruction(numbers: &mut Numbers, codes: &[Opcode], written: &Range<u64>) -> u32 {
     let code = numbers.pick(codes);
     let class = code.class();
     let (first, count) = match class {

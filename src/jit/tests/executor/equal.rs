@@ -3,11 +3,11 @@
 //! `CANTUS_BLOCKS` says how many blocks are compared; without it, as many as a test has time for.
 
 use crate::board::{Board, DATA};
-use crate::random::{Numbers, board_of};
+use crate::random::{Numbers, START, board_of, instruction};
 use crate::tested::with;
 use cantus_interp::Exit;
 use cantus_isa::riscv::class::Class;
-use cantus_isa::riscv::{Opcode, hart::STATE_BYTES};
+use cantus_isa::riscv::{Op, Opcode, encode, hart::STATE_BYTES};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
 use cantus_jit::Limits;
 use std::ops::Range;
@@ -104,33 +104,31 @@ fn state(board: &Board, into: &mut Vec<u8>) {
     board.core.ram.read(Gpa(DATA), &mut into[STATE_BYTES..]);
 }
 
-/// Compares programs of these instructions, block by block.
+/// Compares programs of these instructions: every other one block by block, the others in stretches that end anywhere,
+/// with blocks that are translated together once it is known where loops go.
 fn compare(kind: u64, codes: &[Opcode]) {
-    compare_programs(kind, codes, written(codes), 0);
+    let together = compare_programs(kind, codes, written(codes), blocks());
+    assert!(together > 0, "no blocks were translated together");
 }
 
-/// Compares programs that write these registers after every block, or if code may go on through several blocks, after
-/// random stretches of no more steps than that.
-fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, stretch: u64) {
-    let (mut compared, mut translated, mut entered) = (0, 0, 0);
-    // A stretch is several blocks.
-    let (mut seed, blocks) = (kind << 48, if stretch == 0 { blocks() } else { blocks() / 8 });
+/// Compares so many blocks and stretches of programs that write these registers. Says how many blocks were translated
+/// together with others.
+fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, blocks: u64) -> u64 {
+    let (mut compared, mut translated, mut entered, mut together) = (0, 0, 0, 0);
+    let mut seed = kind << 48;
     let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
     while compared < blocks {
-        let mut jit = program(
-            seed,
-            codes,
-            written.clone(),
-            Limits { threshold: 0, code_bytes: 1 << 18, ..Limits::default() },
-        );
-        let mut interp =
-            program(seed, codes, written.clone(), Limits { threshold: u32::MAX, ..Limits::default() });
+        let by_blocks = seed % 2 == 0;
+        let threshold = if by_blocks { 0 } else { (seed / 2 % 3) as u32 };
+        let mut ends = Numbers(seed ^ 0xe0d5);
+        let of = |limits| program(seed, codes, written.clone(), limits);
+        let mut jit = of(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+        let mut interp = of(Limits { threshold: u32::MAX, ..Limits::default() });
         // So it comes back after every block.
-        jit.world.attention = stretch == 0;
-        let mut ends = Numbers(seed);
+        jit.world.attention = by_blocks;
         while jit.core.position < STEPS {
-            let end = if stretch == 0 { STEPS } else { jit.core.position + 1 + ends.below(stretch) };
-            let exit = jit.run(end.min(STEPS));
+            let stretch = if by_blocks { STEPS } else { 1 + ends.below(80) };
+            let exit = jit.run(STEPS.min(jit.core.position + stretch));
             let mut expected = interp.run(jit.core.position);
             while interp.core.position < jit.core.position && expected != Exit::Blocked {
                 expected = interp.run(jit.core.position);
@@ -150,12 +148,16 @@ fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, stretch: u6
         assert_eq!(jit.world.asked, interp.world.asked, "kind {kind}, seed {seed:#x}: other questions");
         let done = jit.executor.translator().statistics();
         assert_eq!(interp.executor.translator().statistics().entries, 0);
-        translated += done.blocks;
+        translated += done.units;
+        together += done.blocks - done.units;
         entered += done.entries;
         seed += 1;
     }
-    println!("kind {kind}: {compared} blocks, {translated} translated, {entered} entered as code");
+    println!(
+        "kind {kind}: {compared} blocks, {translated} units, {together} more blocks, {entered} entered as code"
+    );
     assert!(entered > compared / 2, "code was run: {entered} times in {compared} blocks");
+    together
 }
 
 #[test]
@@ -189,12 +191,116 @@ fn rep_2_floating_point_across_blocks() {
     let used = |code: &Opcode| code.is_floating() && !matches!(code, Opcode::FclassS | Opcode::FclassD);
     let mut codes: Vec<_> = Opcode::all().filter(used).collect();
     codes.extend([Opcode::Bne, Opcode::Blt, Opcode::Csrrs, Opcode::Ld, Opcode::Sd]);
-    compare_programs(5, &codes, 8..16, 80);
-    compare_programs(6, &codes, 14..20, 40);
+    compare_programs(5, &codes, 8..16, blocks() / 2);
+    compare_programs(6, &codes, 14..20, blocks() / 2);
     let doubles = |code: &Opcode| code.is_floating() && code.mnemonic().contains(".d");
     let codes: Vec<_> =
         Opcode::all().filter(doubles).chain([Opcode::Fld, Opcode::Fsd, Opcode::Bne]).collect();
-    compare_programs(7, &codes, 10..14, 80);
+    compare_programs(7, &codes, 10..14, blocks() / 2);
+}
+
+/// Writes a program of two loops, one in the other, around random instructions, which write these registers, and a way
+/// around some of them. Its counters are x28 and x29; it ends in an illegal instruction, whose handler goes on somewhere.
+fn write_loops(board: &mut Board, seed: u64, codes: &[Opcode], written: &Range<u8>, longest: u64) {
+    let mut numbers = Numbers(seed);
+    let written = u64::from(written.start)..u64::from(written.end);
+    let mut some = |count: u64| -> Vec<u32> {
+        (0..1 + numbers.below(count)).map(|_| instruction(&mut numbers, codes, &written)).collect()
+    };
+    let [before, outer, around, inner, after] = [some(6), some(8), some(8), some(longest), some(longest)];
+    let op =
+        |code, rd, rs1, rs2, imm| encode(&Op { rd, rs1, rs2, imm, ..Op::of(code) }).expect("an instruction");
+    let mut program = before;
+    program.push(op(Opcode::Addi, 28, 0, 0, 1 + (seed % 7) as i32));
+    let outer_start = program.len();
+    program.extend(outer);
+    program.push(op(Opcode::Bltu, 0, 8, 9, 4 * (around.len() as i32 + 1)));
+    program.extend(around);
+    program.push(op(Opcode::Addi, 29, 0, 0, 1 + (seed % 11) as i32));
+    let inner_start = program.len();
+    program.extend(inner);
+    program.push(op(Opcode::Addi, 29, 29, 0, -1));
+    let back = |program: &Vec<u32>, start: usize| 4 * (start as i32 - program.len() as i32);
+    program.push(op(Opcode::Bne, 0, 29, 0, back(&program, inner_start)));
+    program.extend(after);
+    program.push(op(Opcode::Addi, 28, 28, 0, -1));
+    program.push(op(Opcode::Bne, 0, 28, 0, back(&program, outer_start)));
+    program.push(0);
+    for (at, bits) in program.into_iter().enumerate() {
+        board.write(START + 4 * at as u64, &bits.to_le_bytes());
+    }
+}
+
+/// Loops within loops, which are translated together and have registers elsewhere; their accesses miss, are not aligned,
+/// and go to devices.
+#[test]
+fn rep_2_loops() {
+    let used = |code: &Opcode| {
+        let computes = code.class() == Class::Compute && !code.is_floating() && *code != Opcode::Auipc;
+        computes || matches!(code.class(), Class::Load(_) | Class::Store(_) | Class::Amo(_))
+    };
+    compare_loops(&Opcode::all().filter(used).collect::<Vec<_>>(), 8..28, 12);
+}
+
+/// Many accesses from few registers, some of which lie at ends of pages and are not aligned: they are checked together. In
+/// between, what the interpreter does.
+#[test]
+fn rep_2_accesses_that_are_checked_together() {
+    let accesses = Opcode::all().filter(|code| matches!(code.class(), Class::Load(_) | Class::Store(_)));
+    let others = [Opcode::Addi, Opcode::Add, Opcode::LrW, Opcode::ScW, Opcode::AmoaddD];
+    let doubles = [Opcode::Ld, Opcode::Sd, Opcode::Fld, Opcode::Fsd].repeat(4);
+    compare_loops(&[accesses.collect(), doubles, others.to_vec()].concat(), 8..28, 40);
+}
+
+/// Loops whose results are in registers of the host while blocks without floating point, accesses, those that are checked
+/// together, too, and what the interpreter does come in between.
+#[test]
+fn rep_2_loops_of_floating_point() {
+    let floating: Vec<_> = Opcode::all().filter(|code| code.is_floating()).collect();
+    let some = [Opcode::Addi, Opcode::Add, Opcode::Ld, Opcode::Sd, Opcode::AmoaddD, Opcode::Csrrs];
+    let mixed = [floating.clone(), some.to_vec()].concat();
+    compare_loops(&mixed, 8..28, 12);
+    compare_loops(&mixed, 8..16, 40);
+    let translated = |code: &&Opcode| {
+        ["fadd", "fsub", "fmul", "fmadd", "fnmsub"].iter().any(|name| code.mnemonic().starts_with(name))
+    };
+    let arithmetic: Vec<_> = floating.iter().filter(translated).copied().collect();
+    let accesses = [Opcode::Fld, Opcode::Fsd, Opcode::Flw, Opcode::Fsw].repeat(3);
+    let smooth = [arithmetic, accesses, vec![Opcode::Addi, Opcode::FltD, Opcode::FmvXD]].concat();
+    compare_loops(&smooth, 8..16, 12);
+    compare_loops(&smooth, 10..20, 40);
+}
+
+fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
+    let (programs, mut units, mut blocks) = (blocks() / 40, 0, 0);
+    for seed in 0..programs {
+        let limits = Limits { threshold: (seed % 4) as u32, ..Limits::default() };
+        let mut jit = program(seed, codes, written.clone(), limits);
+        let mut interp = program(seed, codes, written.clone(), Limits { threshold: u32::MAX, ..limits });
+        for board in [&mut jit, &mut interp] {
+            write_loops(board, seed, codes, &written, longest);
+        }
+        let mut ends = Numbers(seed ^ 0x100b);
+        while jit.core.position < 4 * STEPS {
+            jit.run((jit.core.position + 1 + ends.below(300)).min(4 * STEPS));
+            while interp.core.position < jit.core.position {
+                interp.run(jit.core.position);
+            }
+            let both = [jit.state(), interp.state()];
+            assert!(
+                both[0] == both[1] && jit.core.position == interp.core.position,
+                "seed {seed:#x}: different at {}\n{:x?}\n{:x?}",
+                jit.core.position,
+                jit.core.hart,
+                interp.core.hart
+            );
+        }
+        assert_eq!(jit.world.asked, interp.world.asked, "seed {seed:#x}: other questions");
+        let done = jit.executor.translator().statistics();
+        (units, blocks) = (units + done.units, blocks + done.blocks);
+    }
+    println!("{units} units of {blocks} blocks");
+    assert!(blocks > units, "blocks were translated together: {blocks} in {units} units");
 }
 
 /// Code that is used up again and again, stretches that end everywhere, blocks that are interpreted in between.

@@ -1,0 +1,170 @@
+//! Accesses to memory by fast TLB entries.
+
+use crate::fold::{Group, Part};
+use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept};
+use crate::select::{Free, Source};
+use crate::translate::Translator;
+use crate::tree::{Node, Place, Value};
+use cantus_isa::Width;
+use cantus_isa::address::PAGE_SIZE;
+use cantus_isa::riscv::meaning::{Amo, Binary};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+
+/// An access that is not checked together with the others of its group, out of line: where it is, where it goes on.
+pub(crate) struct Alone {
+    from: DynamicLabel,
+    to: DynamicLabel,
+    slow: DynamicLabel,
+    width: Width,
+    place: Place,
+    right: i32,
+    part: Part,
+}
+
+impl Translator<'_> {
+    /// Finds where an access goes, without rdx; where no fast entry allows it, the operation is a step.
+    pub(crate) fn reach(&mut self, width: Width, address: Value, right: i32) -> Place {
+        let slow = self.slow();
+        let place = self.place_of(address);
+        let Some(part) = self.parts[self.index] else {
+            self.check(width, place, right, slow);
+            return place;
+        };
+        let [alone, found] = [(); 2].map(|()| self.asm.new_dynamic_label());
+        let (Part::Leader(group) | Part::Follower(group)) = part;
+        let kept = kept(group.number);
+        match part {
+            Part::Leader(Group { low, end, widest, .. }) => {
+                // In rdx first the page, then how far the register lies before it.
+                let Place { index, .. } = place;
+                self.compare(widest, Place { index, offset: low }, right, alone);
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; sub rdx, Rq(index)
+                    ; cmp rdx, DWORD end - PAGE_SIZE as i32
+                    ; jl =>alone
+                    ; mov rcx, [r13 + rcx + ADDEND]
+                    ; mov [rsp + kept], rcx
+                );
+            }
+            Part::Follower(_) => {
+                dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
+            }
+        }
+        dynasm!(self.asm; .arch x64; =>found);
+        self.alone.push(Alone { from: alone, to: found, slow, width, place, right, part });
+        place
+    }
+
+    /// Makes the code of accesses that are not checked together with the others of their group.
+    pub(crate) fn alone(&mut self) {
+        for Alone { from, to, slow, width, place, right, part } in std::mem::take(&mut self.alone) {
+            dynasm!(self.asm; .arch x64; =>from);
+            if let Part::Leader(group) = part {
+                dynasm!(self.asm; .arch x64; mov QWORD [rsp + kept(group.number)], 0);
+            }
+            self.check(width, place, right, slow);
+            dynasm!(self.asm; .arch x64; jmp =>to);
+        }
+    }
+
+    /// After a step nothing is known of the groups of the block.
+    pub(crate) fn forget(&mut self, groups: usize) {
+        for group in 0..groups {
+            dynasm!(self.asm; .arch x64; mov QWORD [rsp + kept(group)], 0);
+        }
+    }
+
+    /// Where an address is found: in a register, plus an offset. The host's address is to come into rcx.
+    fn place_of(&mut self, address: Value) -> Place {
+        let (mut base, mut offset) = (address, 0);
+        if let Node::Binary(Binary::Add, a, b) = self.tree.node(address)
+            && let Some(Source::Immediate(immediate)) = self.selector().source(b)
+        {
+            (base, offset) = (a, immediate);
+        }
+        let index = match self.selector().source(base) {
+            Some(Source::Register(register)) => register,
+            Some(Source::Immediate(_) | Source::Memory(_)) | None => {
+                self.selector().compute(base, RAX, Free::ALL);
+                RAX
+            }
+        };
+        Place { index, offset }
+    }
+
+    /// Gives in rcx what the fast entry of an access adds to its address.
+    fn check(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
+        self.compare(width, place, right, slow);
+        dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
+    }
+
+    /// Gives in rcx where the fast entry of an access is among those of its mode, and in rdx the page, which it is for.
+    fn compare(&mut self, width: Width, Place { index, offset }: Place, right: i32, slow: DynamicLabel) {
+        if offset == 0 {
+            dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
+        } else {
+            dynasm!(self.asm; .arch x64; lea rdx, [Rq(index) + offset]);
+        }
+        if self.target.features.shifts {
+            dynasm!(self.asm; .arch x64; rorx ecx, edx, SLOT_SHIFT);
+        } else {
+            dynasm!(self.asm; .arch x64; mov ecx, edx; shr ecx, SLOT_SHIFT);
+        }
+        // The bits that would make the access unaligned stay in what is compared with the tag.
+        let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
+        dynasm!(self.asm
+            ; .arch x64
+            ; and ecx, SLOT_MASK
+            ; and rdx, DWORD tag
+            ; cmp rdx, [r13 + rcx + right]
+            ; jne =>slow
+        );
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
+    /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
+    pub(crate) fn exchange(&mut self, amo: Amo, width: Width) {
+        let double = width == Width::Double;
+        if self.target.atomics {
+            dynasm!(self.asm; .arch x64; mov rcx, rdx);
+            match (amo, double) {
+                (Amo::Swap, true) => dynasm!(self.asm; .arch x64; xchg [rax], rcx),
+                (Amo::Swap, false) => dynasm!(self.asm; .arch x64; xchg [rax], ecx),
+                (_, true) => dynasm!(self.asm; .arch x64; lock xadd [rax], rcx),
+                (_, false) => dynasm!(self.asm; .arch x64; lock xadd [rax], ecx),
+            }
+            return;
+        }
+        if double {
+            dynasm!(self.asm; .arch x64; mov rcx, [rax]);
+        } else {
+            dynasm!(self.asm; .arch x64; mov ecx, [rax]);
+        }
+        match amo {
+            Amo::Swap => {}
+            Amo::Add => dynasm!(self.asm; .arch x64; add rdx, rcx),
+            Amo::Xor => dynasm!(self.asm; .arch x64; xor rdx, rcx),
+            Amo::And => dynasm!(self.asm; .arch x64; and rdx, rcx),
+            Amo::Or => dynasm!(self.asm; .arch x64; or rdx, rcx),
+            Amo::Min | Amo::Max | Amo::MinUnsigned | Amo::MaxUnsigned => {
+                if double {
+                    dynasm!(self.asm; .arch x64; cmp rcx, rdx);
+                } else {
+                    dynasm!(self.asm; .arch x64; cmp ecx, edx);
+                }
+                match amo {
+                    Amo::Min => dynasm!(self.asm; .arch x64; cmovl rdx, rcx),
+                    Amo::Max => dynasm!(self.asm; .arch x64; cmovg rdx, rcx),
+                    Amo::MinUnsigned => dynasm!(self.asm; .arch x64; cmovb rdx, rcx),
+                    _ => dynasm!(self.asm; .arch x64; cmova rdx, rcx),
+                }
+            }
+        }
+        if double {
+            dynasm!(self.asm; .arch x64; mov [rax], rdx);
+        } else {
+            dynasm!(self.asm; .arch x64; mov [rax], edx);
+        }
+    }
+}
