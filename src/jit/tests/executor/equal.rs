@@ -118,7 +118,7 @@ fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, blocks: u64
     let mut seed = kind << 48;
     let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
     while compared < blocks {
-        let by_blocks = seed % 2 == 0;
+        let by_blocks = seed.is_multiple_of(2);
         let threshold = if by_blocks { 0 } else { (seed / 2 % 3) as u32 };
         let mut ends = Numbers(seed ^ 0xe0d5);
         let of = |limits| program(seed, codes, written.clone(), limits);
