@@ -212,6 +212,7 @@ impl Boundary for Replayer {
     const HOST_ATOMICS: bool = false;
 
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
+        core.tlb.heed_watches(&core.ram);
         if let Some(divergence) = &mut lane.divergence {
             divergence.pc.get_or_insert(core.hart.pc);
         }
@@ -284,9 +285,12 @@ impl Boundary for Replayer {
 
     fn park(&self, lane: &mut Lane, core: &Core) {
         self.publish(lane, core.position);
+        core.ram.parked(core.id);
     }
 
-    fn unpark(&self, _: &mut Lane, _: &mut Core) {}
+    fn unpark(&self, _: &mut Lane, core: &mut Core) {
+        core.tlb.begin_watch(&core.ram, core.id);
+    }
 
     fn ready(&self, lane: &Lane) -> bool {
         self.is_satisfied(lane)
@@ -294,6 +298,10 @@ impl Boundary for Replayer {
 
     fn awaits(&self, lane: &Lane) -> Option<(CoreId, u64)> {
         lane.waits_for
+    }
+
+    fn steps_ahead(&self, lane: &Lane) -> Option<u64> {
+        Some(lane.end.saturating_sub(lane.agreed))
     }
 
     #[inline(always)]

@@ -46,7 +46,9 @@ impl Replayer {
             lane.waits_for = None;
             lane.consume();
             // The giver may have changed code that this core has decoded (MMU-3).
-            core.code_epoch += 1;
+            if core.tlb.may_code_differ(&core.ram) {
+                core.code_epoch += 1;
+            }
             return None;
         }
         if over {

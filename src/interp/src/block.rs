@@ -224,6 +224,7 @@ impl Blocks {
         let host = ram.host(address) as u64;
         let place = Self::place(host);
         let page = ram.page(address)?;
+        tlb.watch_code(ram, page);
         let known = self.at(place).filter(|block| block.host == host && block.line == line);
         if known.is_none_or(|block| block.epoch.get() != epoch && !block.is_current(ram)) {
             let block = Block::decode(ram, address, epoch, line)?;

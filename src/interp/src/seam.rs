@@ -18,8 +18,8 @@ pub struct Core {
     /// Steps completed: instructions that retired or ended in an exception, and accessed/dirty updates.
     pub position: u64,
     /// Bytes of code that this core has decoded may have been changed by others when this number is not the one at
-    /// which they were last compared. The engine counts it up where a grant is lost (record) and at order edges
-    /// (replay), the executor at `fence.i`.
+    /// which they were last compared. The engine counts it up where a grant is lost (record) and at an order edge behind
+    /// which code may have been written (replay), the executor at `fence.i` where there is neither (a free run).
     pub code_epoch: u64,
     /// Set by the engine when another core has written to the granule of the reservation (ORD-7).
     pub reservation_lost: bool,

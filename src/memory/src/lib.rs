@@ -3,6 +3,7 @@
 //! Guarantees that no access leaves guest RAM. Does not decide who may touch what: that is the ownership protocol's
 //! work (`transactions`); here a right is something that the TLB holds or does not hold.
 
+mod code_watch;
 mod granule;
 pub mod host;
 mod ram;

@@ -1,5 +1,6 @@
 //! Guest RAM: one anonymous mapping, zero until written.
 
+use crate::code_watch::CodeWatch;
 use crate::{PageIndex, host};
 use cantus_isa::{
     Gpa, Width,
@@ -43,6 +44,7 @@ pub struct Ram {
     written: Box<[AtomicU64]>,
     /// The same since [`Ram::take_changed`] was asked last.
     changed: Box<[AtomicU64]>,
+    pub(crate) code_watch: CodeWatch,
 }
 
 // SAFETY: the mapping lives as long as the value, and is accessed by relaxed atomics only (`host`).
@@ -72,7 +74,8 @@ impl Ram {
         }
         let words = (bytes >> PAGE_SHIFT).div_ceil(64);
         let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { base, bytes, host: host.cast(), overlays, written: bits(), changed: bits() })
+        let code_watch = CodeWatch::new((bytes >> PAGE_SHIFT) as usize);
+        Ok(Self { base, bytes, host: host.cast(), overlays, written: bits(), changed: bits(), code_watch })
     }
 
     /// Guest physical address of the first byte.
@@ -133,14 +136,20 @@ impl Ram {
     }
 
     /// Notes that a page is about to be written, be it through a host pointer: whoever gives out a right to write says
-    /// so here, and [`Ram::written_pages`] rests on it.
+    /// so here, and [`Ram::written_pages`] and the watch on code rest on it.
     #[inline]
     pub fn note_write(&self, page: PageIndex) {
+        self.code_watch.written(page);
         let (at, bit) = (page.index() / 64, 1 << (page.0 % 64));
         if self.changed[at].load(Relaxed) & bit == 0 {
             self.changed[at].fetch_or(bit, Relaxed);
             self.written[at].fetch_or(bit, Relaxed);
         }
+    }
+
+    /// A core that watches code (see [`crate::Tlb::begin_watch`]) stops running.
+    pub fn parked(&self, core: u8) {
+        self.code_watch.parked(core);
     }
 
     /// The pages that may have been written since this was asked last, ascending. To be asked for while no core runs, and

@@ -19,6 +19,7 @@ mod translations;
 
 pub use bytes::BadTranslations;
 
+use crate::code_watch::Watcher;
 use crate::{PageIndex, Ram};
 use cantus_isa::{
     Gpa, Gva,
@@ -100,6 +101,8 @@ pub struct Tlb {
     translations: Translations,
     /// Which pages of RAM hold code that this core has decoded.
     code: Vec<u64>,
+    /// Where cores need no grants, what tells them of each other's code.
+    watcher: Option<Watcher>,
     ram_base: Gpa,
     ram_pages: u64,
     /// What the fills of the step at this position have replaced, latest last.
@@ -114,6 +117,7 @@ impl Tlb {
             fast: FastEntries::new(ram.pages()),
             translations: Translations::new(),
             code: vec![0; ram.pages().div_ceil(64)],
+            watcher: None,
             ram_base: ram.base(),
             ram_pages: ram.pages() as u64,
             fills: Vec::new(),
@@ -231,6 +235,37 @@ impl Tlb {
     /// Empties every fast entry and keeps the translations.
     pub fn revoke_all(&mut self) {
         [Kind::Machine, Kind::Shared, Kind::Private].into_iter().for_each(|kind| self.fast.sweep(kind));
+    }
+
+    /// Core `core`, which is about to run, watches the code that it decodes, from here until [`Ram::parked`].
+    pub fn begin_watch(&mut self, ram: &Ram, core: u8) {
+        let Self { watcher, fast, .. } = self;
+        let watcher = watcher.get_or_insert_with(|| Watcher::new(core));
+        watcher.begin(&ram.code_watch, |page| fast.revoke_writes_of(page));
+    }
+
+    /// Between two steps: gives up fast rights to write to pages of which others have decoded code lately.
+    #[inline]
+    pub fn heed_watches(&mut self, ram: &Ram) {
+        let Self { watcher, fast, .. } = self;
+        if let Some(watcher) = watcher {
+            watcher.heed(&ram.code_watch, |page| fast.revoke_writes_of(page));
+        }
+    }
+
+    /// Whether code that this core has decoded may have been written by others before what it has just waited for. Always
+    /// so where it does not watch.
+    #[inline]
+    pub fn may_code_differ(&mut self, ram: &Ram) -> bool {
+        self.watcher.as_mut().is_none_or(|watcher| watcher.look(&ram.code_watch))
+    }
+
+    /// The core is about to look at code in `page`.
+    #[inline]
+    pub fn watch_code(&mut self, ram: &Ram, page: PageIndex) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.watch(&ram.code_watch, page);
+        }
     }
 
     /// Notes that this core has decoded code in `page`; its stores there now take the slow path.

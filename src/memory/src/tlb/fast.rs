@@ -131,6 +131,14 @@ impl FastEntries {
         }
     }
 
+    /// Empties those to write, of a page or of every one.
+    pub(super) fn revoke_writes_of(&mut self, page: Option<PageIndex>) {
+        match page {
+            Some(page) => self.revoke(page, true),
+            None => self.revoke_writes(),
+        }
+    }
+
     /// Empties those to write, of every page.
     pub(super) fn revoke_writes(&mut self) {
         self.entries.iter_mut().for_each(|fast| fast.write = NOTHING);

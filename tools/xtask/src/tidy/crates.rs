@@ -222,8 +222,16 @@ const OUTSIDE: &[Owned] = &[
     // Host threads and what they share.
     owned(
         "parking_lot",
-        &["src/transactions", "src/engine", "src/machine", "recorder", "replayer", "src/session"],
-        "locks where workers meet; executors, memory, devices and traces have none",
+        &[
+            "src/memory",
+            "src/transactions",
+            "src/engine",
+            "src/machine",
+            "recorder",
+            "replayer",
+            "src/session",
+        ],
+        "locks where workers meet; executors, devices and traces have none",
     ),
     owned(
         "crossbeam",
