@@ -135,6 +135,19 @@ impl<P: Port> Running<'_, P> {
         };
         Some(Ended { block, pc, index, end })
     }
+
+    /// Executes the operations of a block that starts at `pc` from the one at `index` to its end, or to where one of them
+    /// ends the run.
+    ///
+    /// # Safety
+    /// As for [`Self::step`].
+    pub unsafe fn rest(&mut self, block: NonNull<Block>, pc: u64, index: usize) -> Ended {
+        // SAFETY: the caller's.
+        let length = unsafe { block.as_ref() }.len();
+        // SAFETY: the caller's.
+        let ended = (index..length).find_map(|index| unsafe { self.step(block, pc, index) });
+        ended.unwrap_or(Ended { block, pc, index: length, end: Ok(Flow::Next) })
+    }
 }
 
 /// No translator: every operation is interpreted.

@@ -1,18 +1,20 @@
 //! Floating point on the host's unit.
 //!
-//! While it computes for the guest, MXCSR holds the guest's rounding mode and collects its flags; they come into `fcsr`
-//! whenever code is left, for a step, too (`frame.rs`). Both sides detect tininess after rounding, so flags are the
-//! same. What hosts do otherwise is a step: NaN results, which the guest wants canonical; operands that are not
-//! NaN-boxed; conversions that do not fit; rounding modes that the host lacks. A step computes anew, and whatever flags the
-//! host has already raised the guest raises, too.
+//! While it computes for the guest, MXCSR holds the guest's rounding mode and collects its flags, and vector registers hold
+//! the guest's; both come into the core whenever code is left, for a step, too (`frame.rs`). Both sides detect tininess
+//! after rounding, so flags are the same. A single is always in its box: instructions that compute one copy the upper half
+//! from their first operand. NaN results are made canonical (`known.rs`). What else hosts do otherwise is interpreted:
+//! operands that are not NaN-boxed, conversions that do not fit, rounding modes that the host lacks. Whatever flags the host
+//! has already raised the guest raises, too.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not listed in `is_translated` is a step")]
 
-use crate::frame::{FLOATING, FS, MSTATUS, RAX, RCX, RDX, f};
+use crate::frame::{DIRTY, FILLED, NOT_FLOATING, RAX, RCX, RDX, f, vector};
+use crate::known::{Computed, Operand, operand, set};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
-use crate::tree::{Node, Value};
-use cantus_isa::Width;
+use crate::tree::{Node, Place, Value};
+use cantus_interp::Block;
 use cantus_isa::riscv::meaning::Binary;
 use cantus_isa::riscv::op::{Op, Opcode, Opcode::*};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -32,6 +34,7 @@ pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
     match op.code {
         Flw | Fld | Fsw | Fsd | FmvXW | FmvXD | FmvWX | FmvDX => true,
         FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD => true,
+        FminS | FmaxS | FminD | FmaxD => true,
         FeqS | FltS | FleS | FeqD | FltD | FleD => true,
         FaddS | FsubS | FmulS | FdivS | FsqrtS | FaddD | FsubD | FmulD | FdivD | FsqrtD => op.rm == DYNAMIC,
         FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD =>
@@ -43,176 +46,325 @@ pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
     }
 }
 
+/// The state of the frame that a block's floating point needs in the end.
+pub(crate) fn needed(block: &Block, has_fusion: bool) -> i32 {
+    let translated = |op: &Op| op.code.is_floating() && is_translated(op, has_fusion);
+    block
+        .ops()
+        .map(|(_, op)| op)
+        .filter(|op| translated(op))
+        .map(|op| state(op.code))
+        .max()
+        .unwrap_or(NOT_FLOATING)
+}
+
+/// The state that an instruction leaves.
+#[rustfmt::skip]
+fn state(code: Opcode) -> i32 {
+    match code {
+        Fsw | Fsd | FmvXW | FmvXD | FeqS | FltS | FleS | FeqD | FltD | FleD | FcvtWS | FcvtLS | FcvtWD | FcvtLD => FILLED,
+        _ => DIRTY,
+    }
+}
+
+/// The registers of F that an instruction reads, whatever their bits mean.
+#[rustfmt::skip]
+fn operands(op: &Op) -> Vec<u8> {
+    match op.code {
+        Flw | Fld | FmvWX | FmvDX => vec![],
+        FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu => vec![],
+        Fsw | Fsd => vec![op.rs2],
+        FmvXW | FmvXD | FsqrtS | FsqrtD | FcvtSD | FcvtDS | FcvtWS | FcvtLS | FcvtWD | FcvtLD => vec![op.rs1],
+        FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD => vec![op.rs1, op.rs2, op.rs3],
+        _ => vec![op.rs1, op.rs2],
+    }
+}
+
+/// Whether an instruction sees more of a NaN than that it is one.
+#[rustfmt::skip]
+fn exposes(code: Opcode) -> bool {
+    matches!(
+        code,
+        Fsw | Fsd | FmvXW | FmvXD | FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD
+        | FminS | FmaxS | FminD | FmaxD | FcvtWS | FcvtLS | FcvtWD | FcvtLD
+    )
+}
+
 /// Whether an instruction reads singles.
 #[rustfmt::skip]
 fn reads_singles(code: Opcode) -> bool {
     matches!(
         code,
         FaddS | FsubS | FmulS | FdivS | FsqrtS | FmaddS | FmsubS | FnmsubS | FnmaddS
-        | FsgnjS | FsgnjnS | FsgnjxS | FeqS | FltS | FleS | FcvtDS | FcvtWS | FcvtLS
+        | FsgnjS | FsgnjnS | FsgnjxS | FminS | FmaxS | FeqS | FltS | FleS | FcvtDS | FcvtWS | FcvtLS
     )
 }
 
+/// An instruction of the host with an operand in a register or in the core.
+macro_rules! with {
+    ($asm:expr, $name:ident Rx($into:expr), $operand:expr) => {
+        match $operand {
+            Operand::Vector(from) => dynasm!($asm; .arch x64; $name Rx($into), Rx(from)),
+            Operand::Memory(at) => dynasm!($asm; .arch x64; $name Rx($into), [rbx + at]),
+        }
+    };
+    ($asm:expr, $name:ident Rx($into:expr), Rx($first:expr), $operand:expr) => {
+        match $operand {
+            Operand::Vector(from) => dynasm!($asm; .arch x64; $name Rx($into), Rx($first), Rx(from)),
+            Operand::Memory(at) => dynasm!($asm; .arch x64; $name Rx($into), Rx($first), [rbx + at]),
+        }
+    };
+    ($asm:expr, $name:ident eax, $operand:expr) => {
+        match $operand {
+            Operand::Vector(from) => dynasm!($asm; .arch x64; $name eax, Rx(from)),
+            Operand::Memory(at) => dynasm!($asm; .arch x64; $name eax, [rbx + at]),
+        }
+    };
+    ($asm:expr, $name:ident rax, $operand:expr) => {
+        match $operand {
+            Operand::Vector(from) => dynasm!($asm; .arch x64; $name rax, Rx(from)),
+            Operand::Memory(at) => dynasm!($asm; .arch x64; $name rax, [rbx + at]),
+        }
+    };
+}
+
 impl Translator<'_> {
-    /// Where floating point is off, the operation is a step, which traps.
-    pub(crate) fn floating_is_on(&mut self) {
-        if !self.knows_floating {
-            let slow = self.slow();
-            dynasm!(self.asm; .arch x64; test DWORD [rbx + MSTATUS], FS; jz =>slow);
-            self.knows_floating = true;
+    /// What an operation needs before it does anything.
+    pub(crate) fn prepare(&mut self, op: &Op) {
+        match op.code {
+            // Dirty once they have reached their memory: a load that does not changes no register.
+            Flw | Fld => self.begin(FILLED),
+            _ => self.begin(state(op.code)),
+        }
+        let operands = operands(op);
+        if exposes(op.code) {
+            self.expose(&operands);
+        }
+        if reads_singles(op.code) {
+            self.boxed(&operands);
         }
     }
 
-    /// Lets MXCSR be the guest's.
-    fn begin(&mut self) {
-        let slow = self.slow();
-        let [load, loaded] = [(); 2].map(|()| self.asm.new_dynamic_label());
-        dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], 0; je =>load; =>loaded);
-        self.floats.push((load, loaded, slow));
+    /// A register with the operand's 64 bits: its own, or `free`.
+    fn loaded(&mut self, register: u8, free: u8) -> u8 {
+        match operand(register) {
+            Operand::Vector(own) => own,
+            Operand::Memory(at) => {
+                dynasm!(self.asm; .arch x64; movsd Rx(free), [rbx + at]);
+                free
+            }
+        }
     }
 
-    /// Where an operand that should be a single is none, the operation is a step.
-    fn boxed(&mut self, register: u8) {
-        let slow = self.slow();
-        dynasm!(self.asm; .arch x64; cmp DWORD [rbx + f(register) + 4], -1; jne =>slow);
+    /// The same, in `into` in any case.
+    fn copied(&mut self, register: u8, into: u8) {
+        let from = self.loaded(register, into);
+        if from != into {
+            dynasm!(self.asm; .arch x64; movaps Rx(into), Rx(from));
+        }
     }
 
     /// Computes `op` to a value.
     #[rustfmt::skip]
     pub(crate) fn compute_floating(&mut self, op: &Op, a: Value) -> Result<Value, Interpreted> {
-        let (x, y, z) = (f(op.rs1), f(op.rs2), f(op.rs3));
-        if reads_singles(op.code) {
-            self.boxed(op.rs1);
-            let operands = match op.code {
-                FsqrtS | FcvtDS | FcvtWS | FcvtLS => &[][..],
-                FmaddS | FmsubS | FnmsubS | FnmaddS => &[op.rs2, op.rs3][..],
-                _ => &[op.rs2][..],
-            };
-            for &register in operands.iter().filter(|&&register| register != op.rs1) {
-                self.boxed(register);
-            }
-        }
-        match op.code {
-            FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD => return Ok(self.sign(op)),
-            _ => self.begin(),
-        }
         macro_rules! two {
-            ($load:ident $name:ident) => {
-                dynasm!(self.asm; .arch x64; $load xmm0, [rbx + x]; $name xmm0, [rbx + y])
+            ($fused:ident $name:ident) => {
+                if self.target.features.fusion {
+                    let (a, into) = (self.loaded(op.rs1, 0), vector(op.rd).unwrap_or(0));
+                    with!(self.asm, $fused Rx(into), Rx(a), operand(op.rs2));
+                    into
+                } else {
+                    self.copied(op.rs1, 0);
+                    with!(self.asm, $name Rx(0), operand(op.rs2));
+                    0
+                }
             };
         }
         macro_rules! three {
-            ($load:ident $name:ident) => {
-                dynasm!(self.asm; .arch x64; $load xmm0, [rbx + x]; $load xmm1, [rbx + y]; $name xmm0, xmm1, [rbx + z])
-            };
+            ($name:ident) => {{
+                // The factors must be there if the sum is a NaN.
+                let into = vector(op.rd).filter(|_| op.rd != op.rs1 && op.rd != op.rs2).unwrap_or(0);
+                let a = self.loaded(op.rs1, 1);
+                self.copied(op.rs3, into);
+                with!(self.asm, $name Rx(into), Rx(a), operand(op.rs2));
+                return Ok(self.fused(op, into, a));
+            }};
         }
-        match op.code {
-            FaddS => two!(movss addss),
-            FsubS => two!(movss subss),
-            FmulS => two!(movss mulss),
-            FdivS => two!(movss divss),
-            FaddD => two!(movsd addsd),
-            FsubD => two!(movsd subsd),
-            FmulD => two!(movsd mulsd),
-            FdivD => two!(movsd divsd),
-            FsqrtS => dynasm!(self.asm; .arch x64; movss xmm0, [rbx + x]; sqrtss xmm0, xmm0),
-            FsqrtD => dynasm!(self.asm; .arch x64; movsd xmm0, [rbx + x]; sqrtsd xmm0, xmm0),
-            FmaddS => three!(movss vfmadd213ss),
-            FmsubS => three!(movss vfmsub213ss),
-            FnmsubS => three!(movss vfnmadd213ss),
-            FnmaddS => three!(movss vfnmsub213ss),
-            FmaddD => three!(movsd vfmadd213sd),
-            FmsubD => three!(movsd vfmsub213sd),
-            FnmsubD => three!(movsd vfnmadd213sd),
-            FnmaddD => three!(movsd vfnmsub213sd),
-            FcvtSD => dynasm!(self.asm; .arch x64; movsd xmm0, [rbx + x]; cvtsd2ss xmm0, xmm0),
-            FcvtDS => dynasm!(self.asm; .arch x64; movss xmm0, [rbx + x]; cvtss2sd xmm0, xmm0),
+        let vector = match op.code {
+            FaddS => two!(vaddss addss),
+            FsubS => two!(vsubss subss),
+            FmulS => two!(vmulss mulss),
+            FdivS => two!(vdivss divss),
+            FaddD => two!(vaddsd addsd),
+            FsubD => two!(vsubsd subsd),
+            FmulD => two!(vmulsd mulsd),
+            FdivD => two!(vdivsd divsd),
+            FsqrtS | FsqrtD => {
+                self.copied(op.rs1, 0);
+                if op.code == FsqrtS {
+                    dynasm!(self.asm; .arch x64; sqrtss xmm0, xmm0);
+                } else {
+                    dynasm!(self.asm; .arch x64; sqrtsd xmm0, xmm0);
+                }
+                0
+            }
+            FmaddS => three!(vfmadd231ss),
+            FmsubS => three!(vfmsub231ss),
+            FnmsubS => three!(vfnmadd231ss),
+            FnmaddS => three!(vfnmsub231ss),
+            FmaddD => three!(vfmadd231sd),
+            FmsubD => three!(vfmsub231sd),
+            FnmsubD => three!(vfnmadd231sd),
+            FnmaddD => three!(vfnmsub231sd),
+            FcvtSD => {
+                dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0);
+                with!(self.asm, cvtsd2ss Rx(0), operand(op.rs1));
+                0
+            }
+            FcvtDS => {
+                dynasm!(self.asm; .arch x64; xorps xmm0, xmm0);
+                with!(self.asm, cvtss2sd Rx(0), operand(op.rs1));
+                0
+            }
+            FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD => return Ok(self.sign(op)),
+            FminS | FmaxS | FminD | FmaxD => return Ok(self.extreme(op)),
             FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu =>
-                return Ok(self.of_integer(op.code, a)),
+                return Ok(self.of_integer(op, a)),
             FcvtWS | FcvtLS | FcvtWD | FcvtLD => return Ok(self.integer_of(op)),
             FeqS | FltS | FleS | FeqD | FltD | FleD => return Ok(self.compare_floating(op)),
             _ => return Err(Interpreted),
+        };
+        let is_single = op.code == FcvtSD || reads_singles(op.code) && op.code != FcvtDS;
+        Ok(self.result(op, Computed { vector, is_single, factors: None }))
+    }
+
+    /// The result of a fused operation, in `into`; the first factor is in `a`.
+    fn fused(&mut self, op: &Op, into: u8, a: u8) -> Value {
+        let factors = Some((a, operand(op.rs2)));
+        self.result(op, Computed { vector: into, is_single: reads_singles(op.code), factors })
+    }
+
+    /// A result of arithmetic.
+    fn result(&mut self, op: &Op, result: Computed) -> Value {
+        let Computed { vector: host, is_single, .. } = result;
+        let is_compared = result.factors.is_some() || vector(op.rd).is_none();
+        if is_compared {
+            self.check_result(result, self.floats.pending.without(set(&[op.rd])));
         }
-        let slow = self.slow();
-        let single = matches!(op.code, FcvtSD) || reads_singles(op.code) && op.code != FcvtDS;
-        if single {
-            dynasm!(self.asm; .arch x64; ucomiss xmm0, xmm0; jp =>slow);
-            Ok(self.tree.add(Node::Vector(Width::Word)))
-        } else {
-            dynasm!(self.asm; .arch x64; ucomisd xmm0, xmm0; jp =>slow);
-            Ok(self.tree.add(Node::Vector(Width::Double)))
-        }
+        self.floats.result(op.rd, set(&operands(op)), is_single, is_compared);
+        self.tree.add(Node::Vector(host))
     }
 
     /// The bits of the first operand, whose sign the second one has a say in.
     fn sign(&mut self, op: &Op) -> Value {
-        let single = matches!(op.code, FsgnjS | FsgnjnS | FsgnjxS);
-        let bit = if single { 31 } else { 63 };
-        let (x, y) = (f(op.rs1), f(op.rs2));
-        dynasm!(self.asm; .arch x64; mov rcx, [rbx + x]);
-        match op.code {
-            FsgnjS | FsgnjD if op.rs1 == op.rs2 => {}
-            FsgnjnS | FsgnjnD if op.rs1 == op.rs2 => dynasm!(self.asm; .arch x64; btc rcx, BYTE bit),
-            FsgnjxS | FsgnjxD if op.rs1 == op.rs2 => dynasm!(self.asm; .arch x64; btr rcx, BYTE bit),
-            FsgnjxS | FsgnjxD => {
-                dynasm!(self.asm; .arch x64; mov rdx, [rbx + y]; shr rdx, BYTE bit; shl rdx, BYTE 63);
-                if single {
-                    dynasm!(self.asm; .arch x64; shr rdx, BYTE 32);
-                }
-                dynasm!(self.asm; .arch x64; xor rcx, rdx);
+        let is_single = matches!(op.code, FsgnjS | FsgnjnS | FsgnjxS);
+        let is_same = op.rs1 == op.rs2;
+        let host = if is_same && matches!(op.code, FsgnjS | FsgnjD) {
+            self.loaded(op.rs1, 0)
+        } else {
+            dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0; psllq xmm0, BYTE 63);
+            if is_single {
+                dynasm!(self.asm; .arch x64; psrlq xmm0, BYTE 32);
             }
-            _ => {
-                dynasm!(self.asm; .arch x64; mov rdx, [rbx + y]);
-                if matches!(op.code, FsgnjnS | FsgnjnD) {
-                    dynasm!(self.asm; .arch x64; not rdx);
+            self.copied(op.rs1, 1);
+            match op.code {
+                FsgnjnS | FsgnjnD if is_same => dynasm!(self.asm; .arch x64; xorps xmm0, xmm1),
+                FsgnjxS | FsgnjxD if is_same => dynasm!(self.asm; .arch x64; andnps xmm0, xmm1),
+                FsgnjxS | FsgnjxD => {
+                    self.second_sign(op.rs2);
+                    dynasm!(self.asm; .arch x64; xorps xmm0, xmm1);
                 }
-                dynasm!(self.asm; .arch x64; shr rdx, BYTE bit; shl rdx, BYTE 63; btr rcx, BYTE bit);
-                if single {
-                    dynasm!(self.asm; .arch x64; shr rdx, BYTE 32);
+                _ => {
+                    // The first one without its sign, then with the other's.
+                    dynasm!(self.asm; .arch x64; orps xmm1, xmm0);
+                    if matches!(op.code, FsgnjS | FsgnjD) {
+                        dynasm!(self.asm; .arch x64; xorps xmm1, xmm0);
+                    }
+                    self.second_sign(op.rs2);
+                    dynasm!(self.asm; .arch x64; xorps xmm0, xmm1);
                 }
-                dynasm!(self.asm; .arch x64; or rcx, rdx);
             }
-        }
-        self.tree.add(Node::Host(RCX))
+            0
+        };
+        self.floats.overwrite(op.rd, is_single);
+        self.tree.add(Node::Vector(host))
     }
 
-    fn of_integer(&mut self, code: Opcode, from: Value) -> Value {
-        self.selector().compute(from, RAX, Free::ALL);
-        dynasm!(self.asm; .arch x64; xorps xmm0, xmm0);
-        match code {
-            FcvtSW => dynasm!(self.asm; .arch x64; cvtsi2ss xmm0, eax),
-            FcvtDW => dynasm!(self.asm; .arch x64; cvtsi2sd xmm0, eax),
-            FcvtSWu => dynasm!(self.asm; .arch x64; mov eax, eax; cvtsi2ss xmm0, rax),
-            FcvtDWu => dynasm!(self.asm; .arch x64; mov eax, eax; cvtsi2sd xmm0, rax),
-            FcvtSL | FcvtSLu | FcvtDL | FcvtDLu => {
-                if matches!(code, FcvtSLu | FcvtDLu) {
-                    let slow = self.slow();
-                    dynasm!(self.asm; .arch x64; test rax, rax; js =>slow);
-                }
-                if matches!(code, FcvtSL | FcvtSLu) {
-                    dynasm!(self.asm; .arch x64; cvtsi2ss xmm0, rax);
-                } else {
-                    dynasm!(self.asm; .arch x64; cvtsi2sd xmm0, rax);
-                }
+    /// Leaves of the sign bit in xmm0 what the register has of it.
+    fn second_sign(&mut self, register: u8) {
+        match operand(register) {
+            Operand::Vector(from) => dynasm!(self.asm; .arch x64; andps xmm0, Rx(from)),
+            Operand::Memory(at) => {
+                dynasm!(self.asm; .arch x64; movq rcx, xmm0; and rcx, [rbx + at]; movq xmm0, rcx);
             }
-            _ => unreachable!("is no conversion of an integer"),
         }
-        let single = matches!(code, FcvtSW | FcvtSWu | FcvtSL | FcvtSLu);
-        self.tree.add(Node::Vector(if single { Width::Word } else { Width::Double }))
+    }
+
+    /// The lesser or the greater one; 0 is greater than -0. NaNs are a step.
+    fn extreme(&mut self, op: &Op) -> Value {
+        let slow = self.slow();
+        self.copied(op.rs1, 0);
+        self.copied(op.rs2, 1);
+        macro_rules! extreme {
+            ($compare:ident $choose:ident $join:ident) => {
+                // Of two zeroes the host takes the second one.
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; $compare xmm0, xmm1
+                    ; jp =>slow
+                    ; movq rcx, xmm0
+                    ; $choose xmm0, xmm1
+                    ; movq rdx, xmm0
+                    ; movq xmm0, rcx
+                    ; $choose xmm1, xmm0
+                    ; movq xmm0, rdx
+                    ; $join xmm0, xmm1
+                )
+            };
+        }
+        match op.code {
+            FminS => extreme!(ucomiss minss orps),
+            FmaxS => extreme!(ucomiss maxss andps),
+            FminD => extreme!(ucomisd minsd orps),
+            _ => extreme!(ucomisd maxsd andps),
+        }
+        self.floats.overwrite(op.rd, matches!(op.code, FminS | FmaxS));
+        self.tree.add(Node::Vector(0))
+    }
+
+    fn of_integer(&mut self, op: &Op, from: Value) -> Value {
+        let is_single = matches!(op.code, FcvtSW | FcvtSWu | FcvtSL | FcvtSLu);
+        self.selector().compute(from, RAX, Free::ALL);
+        match op.code {
+            FcvtSWu | FcvtDWu => dynasm!(self.asm; .arch x64; mov eax, eax),
+            FcvtSLu | FcvtDLu => {
+                let slow = self.slow();
+                dynasm!(self.asm; .arch x64; test rax, rax; js =>slow);
+            }
+            _ => {}
+        }
+        match (is_single, matches!(op.code, FcvtSW | FcvtDW)) {
+            (true, true) => dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0; cvtsi2ss xmm0, eax),
+            (true, false) => dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0; cvtsi2ss xmm0, rax),
+            (false, true) => dynasm!(self.asm; .arch x64; xorps xmm0, xmm0; cvtsi2sd xmm0, eax),
+            (false, false) => dynasm!(self.asm; .arch x64; xorps xmm0, xmm0; cvtsi2sd xmm0, rax),
+        }
+        self.floats.overwrite(op.rd, is_single);
+        self.tree.add(Node::Vector(0))
     }
 
     /// What does not fit gives the host's least number, and so does that number itself.
     fn integer_of(&mut self, op: &Op) -> Value {
-        let (slow, x, cut) = (self.slow(), f(op.rs1), op.rm == TOWARDS_ZERO);
+        let (slow, x, cut) = (self.slow(), operand(op.rs1), op.rm == TOWARDS_ZERO);
         match (op.code, cut) {
-            (FcvtWS, true) => dynasm!(self.asm; .arch x64; cvttss2si eax, [rbx + x]),
-            (FcvtWS, false) => dynasm!(self.asm; .arch x64; cvtss2si eax, [rbx + x]),
-            (FcvtLS, true) => dynasm!(self.asm; .arch x64; cvttss2si rax, [rbx + x]),
-            (FcvtLS, false) => dynasm!(self.asm; .arch x64; cvtss2si rax, [rbx + x]),
-            (FcvtWD, true) => dynasm!(self.asm; .arch x64; cvttsd2si eax, [rbx + x]),
-            (FcvtWD, false) => dynasm!(self.asm; .arch x64; cvtsd2si eax, [rbx + x]),
-            (_, true) => dynasm!(self.asm; .arch x64; cvttsd2si rax, [rbx + x]),
-            (_, false) => dynasm!(self.asm; .arch x64; cvtsd2si rax, [rbx + x]),
+            (FcvtWS, true) => with!(self.asm, cvttss2si eax, x),
+            (FcvtWS, false) => with!(self.asm, cvtss2si eax, x),
+            (FcvtLS, true) => with!(self.asm, cvttss2si rax, x),
+            (FcvtLS, false) => with!(self.asm, cvtss2si rax, x),
+            (FcvtWD, true) => with!(self.asm, cvttsd2si eax, x),
+            (FcvtWD, false) => with!(self.asm, cvtsd2si eax, x),
+            (_, true) => with!(self.asm, cvttsd2si rax, x),
+            (_, false) => with!(self.asm, cvtsd2si rax, x),
         }
         if matches!(op.code, FcvtWS | FcvtWD) {
             dynasm!(self.asm; .arch x64; cmp eax, DWORD i32::MIN; je =>slow; movsxd rax, eax);
@@ -223,49 +375,79 @@ impl Translator<'_> {
     }
 
     fn compare_floating(&mut self, op: &Op) -> Value {
-        let (x, y) = (f(op.rs1), f(op.rs2));
         // Unordered looks like below and like equal to the host.
+        let is_equal = matches!(op.code, FeqS | FeqD);
+        let (first, second) = if is_equal { (op.rs1, op.rs2) } else { (op.rs2, op.rs1) };
+        let (first, second) = (self.loaded(first, 0), operand(second));
         match op.code {
-            FeqS | FeqD => {
-                if op.code == FeqS {
-                    dynasm!(self.asm; .arch x64; movss xmm0, [rbx + x]; ucomiss xmm0, [rbx + y]);
-                } else {
-                    dynasm!(self.asm; .arch x64; movsd xmm0, [rbx + x]; ucomisd xmm0, [rbx + y]);
-                }
-                dynasm!(self.asm; .arch x64; sete al; setnp cl; and eax, ecx);
-            }
-            FltS | FleS => dynasm!(self.asm; .arch x64; movss xmm0, [rbx + y]; comiss xmm0, [rbx + x]),
-            _ => dynasm!(self.asm; .arch x64; movsd xmm0, [rbx + y]; comisd xmm0, [rbx + x]),
+            FeqS => with!(self.asm, ucomiss Rx(first), second),
+            FeqD => with!(self.asm, ucomisd Rx(first), second),
+            FltS | FleS => with!(self.asm, comiss Rx(first), second),
+            _ => with!(self.asm, comisd Rx(first), second),
         }
         match op.code {
+            FeqS | FeqD => dynasm!(self.asm; .arch x64; sete al; setnp cl; and eax, ecx),
             FltS | FltD => dynasm!(self.asm; .arch x64; seta al),
-            FleS | FleD => dynasm!(self.asm; .arch x64; setae al),
-            _ => {}
+            _ => dynasm!(self.asm; .arch x64; setae al),
         }
         dynasm!(self.asm; .arch x64; movzx eax, al);
         self.tree.add(Node::Host(RAX))
     }
 
-    /// Writes a floating-point register, and makes the state dirty.
+    /// Writes a floating-point register, and makes the state dirty. Results of arithmetic are noted already.
     pub(crate) fn write_floating(&mut self, register: u8, value: Value) {
-        let to = f(register);
-        match self.tree.node(value) {
-            Node::Vector(Width::Double) => dynasm!(self.asm; .arch x64; movsd [rbx + to], xmm0),
-            Node::Vector(_) => {
-                dynasm!(self.asm; .arch x64; movss [rbx + to], xmm0; mov DWORD [rbx + to + 4], -1);
+        self.begin(DIRTY);
+        let (memory, into) = (f(register), vector(register));
+        match (self.tree.node(value), into) {
+            (Node::Vector(from), Some(into)) if from == into => {}
+            (Node::Vector(from), Some(into)) => dynasm!(self.asm; .arch x64; movaps Rx(into), Rx(from)),
+            (Node::Vector(from), None) => dynasm!(self.asm; .arch x64; movsd [rbx + memory], Rx(from)),
+            (Node::Binary(Binary::Or, single, upper), _) if self.tree.constant(upper) == Some(BOX) => {
+                self.floats.overwrite(register, true);
+                self.write_single(single, register);
             }
-            Node::Binary(Binary::Or, single, upper) if self.tree.constant(upper) == Some(BOX) => {
-                self.selector().compute(single, RCX, Free::ALL.without(RAX));
-                dynasm!(self.asm; .arch x64; mov [rbx + to], ecx; mov DWORD [rbx + to + 4], -1);
+            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
+                self.floats.overwrite(register, false);
+                dynasm!(self.asm; .arch x64; movsd Rx(into), [rcx + Rq(index) + offset]);
             }
-            _ => {
+            (_, into) => {
+                self.floats.overwrite(register, false);
                 self.selector().compute(value, RCX, Free::ALL.without(RAX).without(RDX));
-                dynasm!(self.asm; .arch x64; mov [rbx + to], rcx);
+                match into {
+                    Some(into) => dynasm!(self.asm; .arch x64; movq Rx(into), rcx),
+                    None => dynasm!(self.asm; .arch x64; mov [rbx + memory], rcx),
+                }
             }
         }
-        if !self.is_dirty {
-            dynasm!(self.asm; .arch x64; or QWORD [rbx + MSTATUS], DWORD FS);
-            self.is_dirty = true;
+        self.limit_results();
+    }
+
+    /// Puts a single in its box.
+    fn write_single(&mut self, single: Value, register: u8) {
+        let (memory, into) = (f(register), vector(register));
+        match (self.tree.node(single), into) {
+            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; movss xmm0, [rcx + Rq(index) + offset]
+                    ; pcmpeqd Rx(into), Rx(into)
+                    ; movss Rx(into), xmm0
+                );
+            }
+            (_, into) => {
+                self.selector().compute(single, RCX, Free::ALL.without(RAX));
+                match into {
+                    Some(into) => dynasm!(self.asm
+                        ; .arch x64
+                        ; movd xmm0, ecx
+                        ; pcmpeqd Rx(into), Rx(into)
+                        ; movss Rx(into), xmm0
+                    ),
+                    None => {
+                        dynasm!(self.asm; .arch x64; mov [rbx + memory], ecx; mov DWORD [rbx + memory + 4], -1)
+                    }
+                }
+            }
         }
     }
 }

@@ -4,10 +4,14 @@
 //! rbx  the core                       rax rcx rdx  free
 //! r13  fast entries for data          the others   guest registers, see FIXED
 //! r15  the budget, see below          rsp          the frame
+//! xmm0 xmm1  free                     the others   guest registers, see FIXED_FLOATS, while FLOATING says so
 //! ```
 //!
 //! The budget has the steps that may still be made from [`BUDGET_SHIFT`] up, and below it the blocks begun so far: one
 //! subtraction takes a block's steps off the one and counts the other.
+//!
+//! Code that computes no floating point pays nothing for it: those registers are filled, and MXCSR is loaded, when an
+//! instruction first wants them, and both go back to the core whenever code is left, for a step, too.
 //!
 //! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
 
@@ -46,6 +50,30 @@ pub(crate) const RDX: u8 = 2;
 pub(crate) const FIXED: [(u8, u8); 9] =
     [(2, 5), (8, 12), (9, 14), (10, 7), (11, 6), (12, 8), (13, 9), (14, 10), (15, 11)];
 
+/// Floating-point registers of the guest that live in host vector registers while [`FLOATING`] says so: in compiled programs
+/// nine of ten operands are among them.
+pub(crate) const FIXED_FLOATS: [(u8, u8); 14] = [
+    (10, 2),
+    (11, 3),
+    (12, 4),
+    (13, 5),
+    (14, 6),
+    (15, 7),
+    (8, 8),
+    (9, 9),
+    (18, 10),
+    (19, 11),
+    (0, 12),
+    (1, 13),
+    (2, 14),
+    (3, 15),
+];
+
+/// The host's vector register of a floating-point register.
+pub(crate) fn vector(register: u8) -> Option<u8> {
+    FIXED_FLOATS.iter().find(|(guest, _)| *guest == register).map(|&(_, host)| host)
+}
+
 /// Where an integer register of the guest lies, from the core.
 pub(crate) fn x(register: u8) -> i32 {
     (offset_of!(Core, hart) + offset_of!(Hart, x)) as i32 + 8 * i32::from(register)
@@ -73,8 +101,15 @@ pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
 const FRAME: i32 = 104;
-/// Not 0 while MXCSR holds the guest's rounding mode, and flags that are not yet in its `fcsr`. A doubleword.
+/// A doubleword: [`NOT_FLOATING`], [`FILLED`] or [`DIRTY`].
 pub(crate) const FLOATING: i32 = 48;
+/// MXCSR is Rust's, and all guest registers lie in the core.
+pub(crate) const NOT_FLOATING: i32 = 0;
+/// Floating point is on; MXCSR holds the guest's rounding mode, and flags that are not yet in its `fcsr`; the vector registers
+/// hold the guest's.
+pub(crate) const FILLED: i32 = 1;
+/// And the guest's status says that its registers have changed.
+pub(crate) const DIRTY: i32 = 2;
 /// What is kept of the groups of a block: behind the others.
 const KEPT: i32 = 64;
 
@@ -161,11 +196,15 @@ pub(crate) struct Env {
     /// For each unit the epoch at which its bytes were last known to be current.
     pub epochs: *const u64,
     pub jumps: *const Jump,
-    /// Makes a step: an operation of a block, both given by number. Not 0 if that ends the run.
+    /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
+    /// that ends the run.
     pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
     /// For `step` alone.
     pub context: *mut c_void,
 }
+
+/// The bit of a step's number that stands for the rest of its block, too.
+pub(crate) const REST: u32 = 1 << 31;
 
 impl Env {
     /// A budget of so many steps.
@@ -203,8 +242,10 @@ pub(crate) struct Stubs {
     pub step: usize,
     /// Goes on at the virtual address in rax.
     pub lookup: usize,
-    /// Called before floating-point arithmetic: loads MXCSR for the guest, if the host has its rounding mode, and sets
-    /// [`FLOATING`]. Overwrites the free registers.
+    /// Jumped to with a step's number in eax: makes it, and all that follow in its block, and leaves.
+    pub rest: usize,
+    /// Called before floating-point instructions: fills vector registers and loads MXCSR for the guest, if floating point
+    /// is on and the host has the rounding mode, and sets [`FLOATING`]. Overwrites rcx and rdx.
     pub floating: usize,
 }
 
@@ -229,7 +270,7 @@ impl Stubs {
                 dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
             }
         };
-        let [enter, leave, step, lookup, floating, settle, settle_deeper, flags] =
+        let [enter, leave, step, rest, lookup, floating, settle, settle_deeper, flags] =
             std::array::from_fn(|_| asm.new_dynamic_label());
         let without_spill = asm.new_dynamic_label();
         dynasm!(asm
@@ -307,6 +348,10 @@ impl Stubs {
             ; mov eax, DWORD ENDED as i32
             ; jmp =>without_spill
             ; .align 16
+            ;=>rest
+            ; or eax, DWORD REST as i32
+            ; call =>step
+            ; .align 16
             ;=>lookup
             ; mov ecx, eax
             ; shr ecx, SLOT_SHIFT
@@ -335,24 +380,38 @@ impl Stubs {
             ; jmp =>leave
             ; .align 16
             ;=>floating
+            ; test DWORD [rbx + MSTATUS], FS
+            ; jz >none
             ; mov rcx, [rbx + FCSR]
             ; shr ecx, 5
             ; cmp ecx, 3
             ; ja >none
             ; add ecx, ecx
-            ; mov eax, DWORD ROUNDINGS as i32
-            ; shr eax, cl
-            ; and eax, 3
-            ; shl eax, 13
-            ; or eax, MXCSR_DEFAULT
-            ; mov [rsp + MXCSR + 8], eax
+            ; mov edx, DWORD ROUNDINGS as i32
+            ; shr edx, cl
+            ; and edx, 3
+            ; shl edx, 13
+            ; or edx, MXCSR_DEFAULT
+            ; mov [rsp + MXCSR + 8], edx
             ; ldmxcsr [rsp + MXCSR + 8]
-            ; mov DWORD [rsp + FLOATING + 8], 1
+        );
+        for (guest, host) in FIXED_FLOATS {
+            dynasm!(asm; .arch x64; movsd Rx(host), [rbx + f(guest)]);
+        }
+        dynasm!(asm
+            ; .arch x64
+            ; mov ecx, [rbx + MSTATUS]
+            ; and ecx, FS
+            ; xor edx, edx
+            ; cmp ecx, FS
+            ; sete dl
+            ; inc edx
+            ; mov [rsp + FLOATING + 8], edx
             ;none:
             ; ret
         );
-        // Brings MXCSR's flags into `fcsr`, which makes the state dirty if they are new there, and gives Rust its own.
-        // Leaves eax as it is.
+        // Brings vector registers into the core, MXCSR's flags into `fcsr`, which makes the state dirty if they are new
+        // there, and gives Rust its own. Leaves eax as it is.
         let settling = |asm: &mut Assembler, label, depth: i32| {
             dynasm!(asm
                 ; .arch x64
@@ -373,8 +432,11 @@ impl Stubs {
                 ; mov [rbx + FCSR], rcx
                 ; or QWORD [rbx + MSTATUS], DWORD FS
                 ;same:
-                ; ret
             );
+            for (guest, host) in FIXED_FLOATS {
+                dynasm!(asm; .arch x64; movsd [rbx + f(guest)], Rx(host));
+            }
+            dynasm!(asm; .arch x64; ret);
         };
         settling(&mut asm, settle, 8);
         settling(&mut asm, settle_deeper, 16);
@@ -387,6 +449,7 @@ impl Stubs {
             enter: at(enter),
             leave: at(leave),
             step: at(step),
+            rest: at(rest),
             lookup: at(lookup),
             floating: at(floating),
         };

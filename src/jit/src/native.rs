@@ -11,7 +11,7 @@
 //! Code memory is bounded. When it is full, all of it is given up.
 
 use crate::frame::{
-    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, SPENT, STALE, Stubs, jump_slot,
+    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, STALE, Stubs, jump_slot,
 };
 use crate::listener::Block as Made;
 use crate::memory::CodeMemory;
@@ -362,10 +362,12 @@ impl Translator for Native {
     }
 }
 
-/// Makes a step in translated code: `which` is the block's number and the operation's place. 0 if code goes on.
+/// Makes a step in translated code: `which` is the block's number and the operation's place. 0 if code goes on, which it
+/// never does after the rest of a block.
 extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     // SAFETY: `run` has set it, and waits.
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
+    let (is_rest, which) = (which & REST != 0, which & !REST);
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
     let block = context.members[number as usize];
     // A panic must not get into translated code, which nothing is known of for unwinding.
@@ -374,9 +376,17 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         let (length, offset) = unsafe { (block.as_ref().len(), block.as_ref().address().offset()) };
         // The budget is already that of the block's end.
         context.running.core.position = context.end - (env.left() + length as u64);
-        context.steps += 1;
-        // SAFETY: as above.
-        unsafe { context.running.step(block, env.page | offset, index as usize) }
+        let pc = env.page | offset;
+        if is_rest {
+            // SAFETY: as above.
+            let ended = unsafe { context.running.rest(block, pc, index as usize) };
+            context.steps += ended.completed() - u64::from(index) + u64::from(!ended.is_complete());
+            Some(ended)
+        } else {
+            context.steps += 1;
+            // SAFETY: as above.
+            unsafe { context.running.step(block, pc, index as usize) }
+        }
     }));
     match made {
         Ok(None) => 0,

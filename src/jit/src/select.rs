@@ -3,7 +3,7 @@
 //! Every function computes into a register that it is given, and may use the free ones that it is given, no others. A
 //! destination may be a guest register that the tree still reads: then the value is computed elsewhere first.
 
-use crate::frame::{Assembler, PAGE, RAX, RCX, RDX, f, x};
+use crate::frame::{Assembler, PAGE, RAX, RCX, RDX, f, vector, x};
 use crate::homes::Homes;
 use crate::tree::{Node, Place, Tree, Value};
 use cantus_isa::Width;
@@ -105,9 +105,10 @@ impl Selector<'_> {
             Node::Register(register) => {
                 Some(self.homes.of(register).map_or(Source::Memory(x(register)), Source::Register))
             }
-            Node::Float(register) => Some(Source::Memory(f(register))),
+            Node::Float(register) if vector(register).is_none() => Some(Source::Memory(f(register))),
             Node::Host(register) => Some(Source::Register(register)),
             Node::Address(_)
+            | Node::Float(_)
             | Node::Loaded(..)
             | Node::Vector(_)
             | Node::Binary(..)
@@ -135,10 +136,13 @@ impl Selector<'_> {
                 Some(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
                 None => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + x(register)]),
             },
-            Node::Float(register) => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + f(register)]),
+            Node::Float(register) => match vector(register) {
+                Some(from) => dynasm!(self.asm; .arch x64; movq Rq(into), Rx(from)),
+                None => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + f(register)]),
+            },
             Node::Host(from) if from == into => {}
             Node::Host(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
-            Node::Vector(_) => dynasm!(self.asm; .arch x64; movq Rq(into), xmm0),
+            Node::Vector(from) => dynasm!(self.asm; .arch x64; movq Rq(into), Rx(from)),
             Node::Loaded(width, Place { index, offset }) => match width {
                 Width::Byte => dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [rcx + Rq(index) + offset]),
                 Width::Half => dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [rcx + Rq(index) + offset]),

@@ -8,6 +8,7 @@
 //! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
 //! entered:  registers that the unit has elsewhere
 //!           for each block:
+//!               floating point is ready, if the block has some, or the block is interpreted
 //!               take its steps off the budget, or leave
 //!               operations
 //!               jumps within the unit; into others of the page, linked once they are known; others by lookup
@@ -17,7 +18,11 @@
 use crate::access::Alone;
 use crate::float;
 use crate::fold::{Part, fold};
-use crate::frame::{Assembler, EPOCH, EPOCHS, FLOATING, RAX, RCX, RDX, READ, STALE, Stubs, WRITE, toll, x};
+use crate::frame::{
+    Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, STALE, Stubs, WRITE, toll, vector,
+    x,
+};
+use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::select::{Features, Free, Selector, Source};
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
@@ -69,6 +74,35 @@ pub(crate) struct Target {
 /// The operation is left to the interpreter.
 pub(crate) struct Interpreted;
 
+/// A step out of line.
+struct Step {
+    /// Where it is called for.
+    at: DynamicLabel,
+    number: u32,
+    /// How many groups of accesses its block has.
+    groups: usize,
+    /// What of the registers the host has computed, which a step must see as the guest would have.
+    pending: Pending,
+    /// Where code goes on.
+    resume: DynamicLabel,
+    /// What code there takes for granted of [`FLOATING`].
+    known: i32,
+}
+
+/// Where the code of a block is.
+#[derive(Clone, Copy)]
+pub(crate) struct Labels {
+    pub start: DynamicLabel,
+    /// Where it is entered if the floating point that it needs is known to be ready.
+    pub ready: DynamicLabel,
+    /// Where it is if that is not so.
+    pub unready: DynamicLabel,
+    /// Where it is left if the budget does not allow it.
+    pub out: DynamicLabel,
+    /// The state of the frame that its floating point needs.
+    pub needed: i32,
+}
+
 /// How an operation ends the block.
 #[derive(Clone, Copy)]
 enum Way {
@@ -81,9 +115,8 @@ pub(crate) struct Translator<'a> {
     pub asm: Assembler,
     pub tree: Tree,
     pub unit: &'a Unit<'a>,
-    /// For each block where its code is, and where it is left if the budget does not allow it.
-    pub starts: Vec<DynamicLabel>,
-    pub outs: Vec<DynamicLabel>,
+    /// For each block where its code is.
+    pub labels: Vec<Labels>,
     /// The block being translated.
     pub place: usize,
     pub first_member: u32,
@@ -93,15 +126,17 @@ pub(crate) struct Translator<'a> {
     pub parts: Vec<Option<Part>>,
     groups: usize,
     pub alone: Vec<Alone>,
-    /// Steps out of line: where they are called for, their numbers, how many groups their blocks have, where they go on.
-    steps: Vec<(DynamicLabel, u32, usize, DynamicLabel)>,
+    /// Steps out of line.
+    steps: Vec<Step>,
     /// What brings registers to where they usually are, and back, if a step has asked for that.
     swaps: Option<[DynamicLabel; 2]>,
-    /// Floating-point preparation out of line: where it is, where it goes on, and where if it cannot be.
-    pub floats: Vec<(DynamicLabel, DynamicLabel, DynamicLabel)>,
-    /// An operation before this one has found out that floating point is on; has made it dirty.
-    pub knows_floating: bool,
-    pub is_dirty: bool,
+    /// What is known of floating-point registers before the operation being translated.
+    pub floats: Floats,
+    /// What floating point needs out of line.
+    pub preparations: Vec<Preparation>,
+    pub repairs: Vec<Repair>,
+    /// Where the rest of a block, from the operation of this number on, is left to the interpreter.
+    pub unboxed: Vec<(DynamicLabel, u32, Pending)>,
     /// Exits out of line: where they are, the distance of where they go to from the page's start, from which block.
     pub exits: Vec<(DynamicLabel, i32, usize)>,
     /// The operation being translated: its place, its distance from the page's start.
@@ -127,15 +162,20 @@ pub(crate) struct Numbers {
 /// Translates a unit to code that will lie at `base`. None if the assembler does not take it.
 pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
-    let mut labels = || unit.blocks.iter().map(|_| asm.new_dynamic_label()).collect();
-    let (starts, outs) = (labels(), labels());
+    let labels = unit.blocks.iter().map(|block| Labels {
+        start: asm.new_dynamic_label(),
+        ready: asm.new_dynamic_label(),
+        unready: asm.new_dynamic_label(),
+        out: asm.new_dynamic_label(),
+        needed: float::needed(block, target.features.fusion),
+    });
+    let labels = labels.collect();
     let translator = Translator {
         target,
         asm,
         tree: Tree::default(),
         unit,
-        starts,
-        outs,
+        labels,
         place: 0,
         first_member: numbers.first_member,
         first_link: numbers.first_link,
@@ -145,9 +185,10 @@ pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: us
         alone: Vec::new(),
         steps: Vec::new(),
         swaps: None,
-        floats: Vec::new(),
-        knows_floating: false,
-        is_dirty: false,
+        floats: Floats::default(),
+        preparations: Vec::new(),
+        repairs: Vec::new(),
+        unboxed: Vec::new(),
         exits: Vec::new(),
         index: 0,
         offset: 0,
@@ -184,11 +225,15 @@ impl Translator<'_> {
     }
 
     fn block(&mut self) {
-        let (block, here, out) =
-            (self.unit.blocks[self.place], self.starts[self.place], self.outs[self.place]);
-        dynasm!(self.asm; .arch x64; =>here; sub r15, DWORD toll(block.len()); jl =>out);
+        let (block, labels) = (self.unit.blocks[self.place], self.labels[self.place]);
+        let Labels { start: here, ready, unready, out, needed } = labels;
+        dynasm!(self.asm; .arch x64; =>here);
+        if needed != NOT_FLOATING {
+            dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>unready);
+        }
+        dynasm!(self.asm; .arch x64; =>ready; sub r15, DWORD toll(block.len()); jl =>out);
         // One may come here from anywhere in the unit.
-        (self.knows_floating, self.is_dirty) = (false, false);
+        self.floats = Floats::of_state(needed);
         (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
         for (index, (distance, op)) in block.ops().enumerate() {
@@ -197,28 +242,22 @@ impl Translator<'_> {
             flow = self.operation(op);
         }
         if flow == Flow::Next {
+            self.check_results();
             self.go(start(block) + block.bytes() as i32);
         }
     }
 
     /// What is out of line.
     fn cold(&mut self) {
-        for (load, loaded, slow) in std::mem::take(&mut self.floats) {
-            dynasm!(self.asm
-                ; .arch x64
-                ;=>load
-                ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], 0
-                ; jne =>loaded
-                ; jmp =>slow
-            );
-        }
+        self.unready();
+        self.repairs();
+        self.preparations();
         self.alone();
-        for (slow, number, groups, resume) in std::mem::take(&mut self.steps) {
-            dynasm!(self.asm; .arch x64; =>slow);
-            self.step(number);
-            self.forget(groups);
-            dynasm!(self.asm; .arch x64; jmp =>resume);
+        self.steps();
+        for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
+            dynasm!(self.asm; .arch x64; =>unboxed);
+            self.repair(pending);
+            self.rest(number);
         }
         self.exits();
         (0..self.unit.blocks.len()).for_each(|place| self.out(place));
@@ -231,6 +270,53 @@ impl Translator<'_> {
         }
     }
 
+    /// Makes the code of blocks whose floating point is not ready: it is made so, or the block is interpreted. A state
+    /// that becomes dirty does so in the middle of a block.
+    fn unready(&mut self) {
+        for place in 0..self.labels.len() {
+            let Labels { ready, unready, out, needed, .. } = self.labels[place];
+            if needed == NOT_FLOATING {
+                continue;
+            }
+            let filled = self.asm.new_dynamic_label();
+            dynasm!(self.asm
+                ; .arch x64
+                ;=>unready
+                ; cmp DWORD [rsp + FLOATING], NOT_FLOATING
+                ; jne =>filled
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], needed
+                ; jae =>ready
+                ;=>filled
+                ; sub r15, DWORD toll(self.unit.blocks[place].len())
+                ; jl =>out
+            );
+            self.rest(self.number_of(place, 0));
+        }
+    }
+
+    /// Makes the code of steps out of line.
+    fn steps(&mut self) {
+        for Step { at, number, groups, pending, resume, known } in std::mem::take(&mut self.steps) {
+            dynasm!(self.asm; .arch x64; =>at);
+            self.repair(pending);
+            self.step(number);
+            self.forget(groups);
+            if known == NOT_FLOATING {
+                dynasm!(self.asm; .arch x64; jmp =>resume);
+                continue;
+            }
+            // It has settled what floating point there was.
+            dynasm!(self.asm
+                ; .arch x64
+                ; call extern self.target.stubs.floating
+                ; cmp DWORD [rsp + FLOATING], known
+                ; jae =>resume
+            );
+            self.rest(number + 1);
+        }
+    }
+
     /// Translates one operation. Says what comes after it.
     fn operation(&mut self, op: &Op) -> Flow {
         self.tree.clear();
@@ -238,13 +324,19 @@ impl Translator<'_> {
         self.gives_up = false;
         self.written = None;
         self.way = None;
+        let is_last = self.index + 1 == self.unit.blocks[self.place].len();
+        if is_last && !op.code.is_floating() {
+            self.check_results();
+        }
         let before = self.asm.offset();
         let flow = match execute(op, self) {
             Ok(flow) if !self.gives_up => flow,
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
+                self.check_results();
                 self.step(self.step_number());
                 self.forget(self.groups);
+                self.floats.forget();
                 return Flow::Next;
             }
         };
@@ -266,6 +358,12 @@ impl Translator<'_> {
             self.write(register, value, free);
         }
         if let Some((_, resume)) = self.slow {
+            if is_last {
+                // There is no rest to interpret, so the next block sees to its floating point itself.
+                self.floats.known = NOT_FLOATING;
+            }
+            let step = self.steps.last_mut().expect("the slow path is a step");
+            step.known = self.floats.known;
             dynasm!(self.asm; .arch x64; =>resume);
         }
         match (flow, way, to) {
@@ -298,15 +396,20 @@ impl Translator<'_> {
         let number = self.step_number();
         let (slow, _) = *self.slow.get_or_insert_with(|| {
             let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            self.steps.push((slow, number, self.groups, resume));
+            let (groups, pending) = (self.groups, self.floats.pending);
+            self.steps.push(Step { at: slow, number, groups, pending, resume, known: NOT_FLOATING });
             (slow, resume)
         });
         slow
     }
 
     /// The number of the step that this operation is.
-    fn step_number(&self) -> u32 {
-        (self.first_member + self.place as u32) << INDEX_BITS | self.index as u32
+    pub(crate) fn step_number(&self) -> u32 {
+        self.number_of(self.place, self.index)
+    }
+
+    fn number_of(&self, place: usize, index: usize) -> u32 {
+        (self.first_member + place as u32) << INDEX_BITS | index as u32
     }
 
     /// Calls for a step.
@@ -315,8 +418,7 @@ impl Translator<'_> {
             dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
             return;
         }
-        let asm = &mut self.asm;
-        let [out, back] = *self.swaps.get_or_insert_with(|| [(); 2].map(|()| asm.new_dynamic_label()));
+        let [out, back] = self.swaps();
         dynasm!(self.asm
             ; .arch x64
             ; call =>out
@@ -324,6 +426,21 @@ impl Translator<'_> {
             ; call extern self.target.stubs.step
             ; call =>back
         );
+    }
+
+    /// Leaves the rest of the block, from the operation of this number on, to the interpreter.
+    pub(crate) fn rest(&mut self, number: u32) {
+        if !self.unit.swaps.is_empty() {
+            let [out, _] = self.swaps();
+            dynasm!(self.asm; .arch x64; call =>out);
+        }
+        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
+    }
+
+    /// What brings registers to where they usually are, and back.
+    fn swaps(&mut self) -> [DynamicLabel; 2] {
+        let asm = &mut self.asm;
+        *self.swaps.get_or_insert_with(|| [(); 2].map(|()| asm.new_dynamic_label()))
     }
 
     /// Writes a guest register.
@@ -417,6 +534,16 @@ impl Ops for Translator<'_> {
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
         let Place { index, offset } = self.reach(width, address, WRITE);
+        if let Node::Float(register) = self.tree.node(value)
+            && let Some(from) = vector(register)
+        {
+            if width == Width::Word {
+                dynasm!(self.asm; .arch x64; movss [rcx + Rq(index) + offset], Rx(from));
+            } else {
+                dynasm!(self.asm; .arch x64; movsd [rcx + Rq(index) + offset], Rx(from));
+            }
+            return Ok(());
+        }
         let from = match self.selector().source(value) {
             Some(Source::Register(register)) => register,
             Some(Source::Immediate(_) | Source::Memory(_)) | None => {
@@ -468,7 +595,7 @@ impl Ops for Translator<'_> {
         if !float::is_translated(op, self.target.features.fusion) {
             return Err(Interpreted);
         }
-        self.floating_is_on();
+        self.prepare(op);
         Ok(())
     }
 

@@ -32,8 +32,8 @@ pub(crate) enum Node {
     Loaded(Width, Place),
     /// What a register of the host holds.
     Host(u8),
-    /// What xmm0 holds, to be written to a floating-point register: a single or a double.
-    Vector(Width),
+    /// What a vector register of the host holds, all 64 bits, to be written to a floating-point register.
+    Vector(u8),
     Binary(Binary, Value, Value),
     Unary(Unary, Value),
     Sign(Width, Value),

@@ -3,7 +3,7 @@
 use crate::frame::{PAGE, PC, SPENT, toll, x};
 use crate::homes::Swap;
 use crate::select::{Condition, Free};
-use crate::translate::{Link, Translator};
+use crate::translate::{Labels, Link, Translator};
 use crate::tree::Value;
 use crate::unit::start;
 use cantus_isa::address::PAGE_SIZE;
@@ -70,7 +70,8 @@ impl Translator<'_> {
     /// The code of a block of the unit: what is known of all of it while it runs is still known there.
     fn inside(&self, to: i32) -> Option<DynamicLabel> {
         let place = self.unit.blocks.iter().position(|block| start(block) == to)?;
-        Some(self.starts[place])
+        let Labels { start, ready, needed, .. } = self.labels[place];
+        Some(if self.floats.known >= needed { ready } else { start })
     }
 
     /// Whether the code of the block there comes right behind this one's.
@@ -131,7 +132,7 @@ impl Translator<'_> {
 
     /// Leaves before the block at `place`, whose steps the budget does not allow.
     pub(crate) fn out(&mut self, place: usize) {
-        let (block, out) = (self.unit.blocks[place], self.outs[place]);
+        let (block, out) = (self.unit.blocks[place], self.labels[place].out);
         dynasm!(self.asm; .arch x64; =>out; add r15, DWORD toll(block.len()));
         self.swap_out();
         self.leave(start(block), SPENT);

@@ -104,7 +104,8 @@ pub fn instruction(numbers: &mut Numbers, codes: &[Opcode], written: &Range<u64>
         numbers.below(32) as u8,
         numbers.below(32) as u8,
     );
-    let rm = numbers.pick(&[0, 1, 2, 3, 4, 7, 7]);
+    // Compilers leave it to `frm`, but for conversions.
+    let rm = numbers.pick(&[0, 1, 2, 3, 4, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
     // Each of the fields that the instruction has.
     let mut op = Op::of(code);
     for with in [
