@@ -70,7 +70,8 @@ fn rep_2_every_executor_gives_the_same_run() {
             let console = Captured::default();
             let output = Output::Captured(console.clone());
             let options = Options { executor, output, input: Input::Nothing, ..options.clone() };
-            (run(&guest, &options).expect("generated programs can be run"), console.bytes())
+            let ran = run(&guest, &options).expect("generated programs can be run");
+            (ran.outcome, ran.steps, ran.signature, console.bytes())
         });
         assert!(runs[0] == runs[1] && runs[0] == runs[2], "seed {seed}: {runs:?}");
     }
