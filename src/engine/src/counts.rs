@@ -1,10 +1,10 @@
 //! What cores have done, for people who ask where a run's time went. Nothing depends on it.
 
 use cantus_interp::{Core, Counts, Executor, Exit};
-use std::ops::AddAssign;
+use derive_more::AddAssign;
 
 /// What was done in the name of a core, or of several.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct Work {
     /// Steps completed.
     pub steps: u64,
@@ -15,7 +15,7 @@ pub struct Work {
 }
 
 /// Why executors came back to the engine, how often. See [`Exit`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct Exits {
     /// The end of a slice, an event of the trace, a digest.
     pub until: u64,
@@ -32,7 +32,7 @@ pub struct Exits {
 }
 
 /// What became of the order between cores.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct Orders {
     /// Grants that cores took, which they did not have; of whole pages, and of lines. A replay takes none.
     pub grants: u64,
@@ -59,35 +59,5 @@ impl Work {
     /// That of a core which began at a position.
     pub(crate) fn of(core: &Core, begun: u64, executor: &impl Executor, exits: Exits) -> Self {
         Self { steps: core.position - begun, counts: executor.counts(), exits }
-    }
-}
-
-impl AddAssign for Work {
-    fn add_assign(&mut self, other: Self) {
-        let Self { steps, counts, exits } = other;
-        self.steps += steps;
-        self.counts += counts;
-        self.exits += exits;
-    }
-}
-
-impl AddAssign for Exits {
-    fn add_assign(&mut self, other: Self) {
-        let Self { until, attention, blocked, wait, device, spin } = other;
-        self.until += until;
-        self.attention += attention;
-        self.blocked += blocked;
-        self.wait += wait;
-        self.device += device;
-        self.spin += spin;
-    }
-}
-
-impl AddAssign for Orders {
-    fn add_assign(&mut self, other: Self) {
-        let Self { grants, hand_overs, waits } = other;
-        self.grants += grants;
-        self.hand_overs += hand_overs;
-        self.waits += waits;
     }
 }

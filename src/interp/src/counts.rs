@@ -2,10 +2,10 @@
 //!
 //! It is counted where things are slow anyway. What is fast is not counted: it follows from positions.
 
-use std::ops::AddAssign;
+use derive_more::AddAssign;
 
 /// What an executor has done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct Counts {
     /// Blocks decoded.
     pub decoded: u64,
@@ -20,7 +20,7 @@ pub struct Counts {
 }
 
 /// What a translator has done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct CodeCounts {
     /// Units translated: blocks together, or on their own.
     pub units: u64,
@@ -45,7 +45,7 @@ pub struct CodeCounts {
 }
 
 /// How code was left, how often.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct CodeExits {
     /// Before a block that does not fit before the next look at the outside.
     pub spent: u64,
@@ -57,42 +57,4 @@ pub struct CodeExits {
     pub stale: u64,
     /// By an operation of the interpreter: a trap, a device, a wait, a grant that is lacking, a change of code or of modes.
     pub step: u64,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        let Self { decoded, compared, misses, fills, code } = other;
-        self.decoded += decoded;
-        self.compared += compared;
-        self.misses += misses;
-        self.fills += fills;
-        self.code += code;
-    }
-}
-
-impl AddAssign for CodeCounts {
-    fn add_assign(&mut self, other: Self) {
-        let Self { units, blocks, bytes, flushes, entries, runs, links, instructions, steps, exits } = other;
-        self.units += units;
-        self.blocks += blocks;
-        self.bytes += bytes;
-        self.flushes += flushes;
-        self.entries += entries;
-        self.runs += runs;
-        self.links += links;
-        self.instructions += instructions;
-        self.steps += steps;
-        self.exits += exits;
-    }
-}
-
-impl AddAssign for CodeExits {
-    fn add_assign(&mut self, other: Self) {
-        let Self { spent, unlinked, elsewhere, stale, step } = other;
-        self.spent += spent;
-        self.unlinked += unlinked;
-        self.elsewhere += elsewhere;
-        self.stale += stale;
-        self.step += step;
-    }
 }

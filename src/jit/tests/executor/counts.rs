@@ -1,6 +1,6 @@
 //! What is counted is what was done.
 
-use crate::board::Board;
+use crate::board::{Board, DATA};
 use crate::tested::with;
 use cantus_interp::{CodeCounts, CodeExits, Executor};
 use cantus_jit::Limits;
@@ -66,5 +66,35 @@ fn steps_and_blocks_of_units_are_counted_exactly() {
         let then = board.executor.counts();
         assert_eq!(then.compared - all.compared, 3, "{limits:?}: each block is compared once");
         assert_eq!(then.code.runs - done.runs, BLOCKS, "{limits:?}: {then:?}");
+    }
+}
+
+/// Where the host lacks the rounding mode, what is left of a block from its first floating-point operation on is left to
+/// the interpreter, and counted operation by operation.
+#[test]
+fn the_rest_of_a_block_is_counted_by_its_operations() {
+    const PROGRAM: &str = "
+        addi x28,x0,100
+        turn:
+        addi x8,x8,1
+        fadd.d f10,f11,f12
+        fsd f10,0(x9)
+        addi x28,x28,-1
+        bne x28,x0,turn";
+    const STEPS: u64 = 5;
+    let (nearest_even, nearest_away) = (0, 4);
+    for (mode, left) in [(nearest_even, 0), (nearest_away, STEPS)] {
+        let mut board = Board::new(PROGRAM);
+        board.executor = with(Limits { threshold: 0, ..Limits::default() });
+        board.core.hart.mstatus |= 1 << 13;
+        board.core.hart.fcsr = mode << 5;
+        board.core.hart.x[9] = DATA;
+        board.steps(1 + 10 * STEPS);
+        let before = board.executor.counts().code;
+        board.steps(80 * STEPS);
+        let done = board.executor.counts().code;
+        assert_eq!(done.steps - before.steps, 80 * left, "mode {mode}: {done:?}");
+        assert_eq!(done.instructions - before.instructions, 80 * (STEPS - left), "mode {mode}: {done:?}");
+        check(&done, board.core.position);
     }
 }

@@ -218,6 +218,7 @@ const OUTSIDE: &[Owned] = &[
         &["traces", "src/devices", "src/machine", "src/analyses", "replayer", "src/session"],
         "the texts of errors",
     ),
+    owned("derive_more", &["src/interp", "src/engine"], "sums of what was counted"),
     owned("serde_json", &["src/cli"], "JSON is how the command line prints facts"),
     // Host threads and what they share.
     owned(
