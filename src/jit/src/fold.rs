@@ -98,11 +98,8 @@ pub(crate) fn fold(block: &Block) -> (Vec<Option<Part>>, usize) {
             }
         }
         // Where it is a floating-point register that is written, this is more careful than it need be.
-        if let Some(changed) = open.iter().position(|open| open.base == op.rd && op.rd != 0) {
+        while let Some(changed) = open.iter().position(|open| open.base == op.rd) {
             open.swap_remove(changed).close(&mut parts, &mut groups);
-            if let Some(changed) = open.iter().position(|open| open.base == op.rd) {
-                open.swap_remove(changed).close(&mut parts, &mut groups);
-            }
         }
     }
     open.into_iter().for_each(|open| open.close(&mut parts, &mut groups));
