@@ -307,6 +307,10 @@ impl Boundary for Replayer {
         lane.waits_for
     }
 
+    fn steps_ahead(&self, lane: &Lane) -> Option<u64> {
+        Some(lane.end.saturating_sub(lane.agreed))
+    }
+
     #[inline(always)]
     fn completed(&self, lane: &Lane, position: u64) {
         self.publish(lane, position);

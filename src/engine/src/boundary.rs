@@ -75,6 +75,12 @@ pub trait Boundary: Sync {
         None
     }
 
+    /// How many steps a core has before it, where that is known beforehand. Asked before the run.
+    fn steps_ahead(&self, lane: &Self::Lane) -> Option<u64> {
+        let _ = lane;
+        None
+    }
+
     /// The core has completed this many steps, and everything that they did to memory is done.
     fn completed(&self, lane: &Self::Lane, position: u64);
 

@@ -120,6 +120,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         for (id, (core, _, _)) in cores.iter().enumerate() {
             outside.set_supervisor_deadline(CoreId(id as u8), core.hart.timer_deadline());
         }
+        let ahead: Option<Vec<u64>> = cores.iter().map(|(_, _, lane)| boundary.steps_ahead(lane)).collect();
+        if let Some(steps) = ahead {
+            outside.scheduler.begin(&steps);
+        }
         let cores = cores
             .into_iter()
             .map(|(core, executor, lane)| {
@@ -204,12 +208,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Turn::AtCut => Back::AtCut,
                 Turn::Over => Back::Over,
             };
+            let awaited = match back {
+                Back::Awaiting(core, _) => Some(core),
+                Back::Ready | Back::Blocked | Back::Asleep | Back::AtCut | Back::Over => None,
+            };
             if matches!(turn, Turn::AtCut) && B::LIVE {
                 self.outside.safepoints.raise_all();
             }
             let position = running.core.position;
             *place.lock() = Some(running);
             scheduler.put_back(id, steps, position, back, clock, || self.outside.sleeps_until(id, seen));
+            if let Some(core) = awaited.filter(|core| core.index() < self.cores.len()) {
+                // It may run, and does not know yet that it is awaited.
+                self.outside.safepoints.raise(core);
+            }
             vain = if steps == 0 { vain + 1 } else { 0 };
             if vain > VAIN_PICKS_MAX {
                 std::thread::yield_now();
@@ -299,6 +311,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                     return Turn::Ready;
                 }
             }
+            if !B::LIVE && core.position >= self.outside.scheduler.awaited_at(id) {
+                self.outside.scheduler.came_by(id, core.position);
+            }
             if core.position >= end {
                 return Turn::Ready;
             }
@@ -308,7 +323,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 self.outside.note_timers(id, core.hart.lines & !seen);
             }
             let until = match next {
-                Next::Run { until } => until.min(end).min(limit),
+                Next::Run { until } if B::LIVE => until.min(end).min(limit),
+                Next::Run { until } => until.min(end).min(limit).min(self.outside.scheduler.awaited_at(id)),
                 Next::Wait => return Turn::Blocked,
                 Next::Cut => return Turn::AtCut,
                 Next::Input { device, bytes } => {

@@ -5,6 +5,7 @@
 //! a recording and a replay are three implementations of the boundary. It guarantees that guest-visible state changes
 //! only in the name of a core at a position (STATE-1). Callers may not rely on which worker runs which core.
 
+mod awaited;
 mod boundary;
 mod bus;
 mod clock;

@@ -3,12 +3,17 @@
 //! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
 //! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
 
+use crate::awaited::Awaited;
 use crate::schedule::Schedule;
 use crate::{Clock, ClockPolicy};
 use cantus_traces::CoreId;
-use parking_lot::{Condvar, Mutex};
+use crossbeam::utils::CachePadded;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Instant;
 
 /// What a worker is to do next.
@@ -43,6 +48,10 @@ pub(crate) enum Back {
 
 /// The longest slice while some core is blocked, in steps: it gets its next try soon.
 const SLICE_BESIDE_BLOCKED: u64 = 4_000;
+/// The same while some core waits for another one, which tells it.
+const SLICE_BESIDE_WAITING: u64 = 20_000;
+/// How often a worker looks whether a core has been told, before it sleeps: for some ten microseconds.
+const IDLE_LOOKS: u32 = 500;
 
 struct Queue {
     schedule: Schedule,
@@ -51,11 +60,7 @@ struct Queue {
     asleep: Vec<Option<u64>>,
     sleepers: usize,
     at_cut: Vec<CoreId>,
-    /// For each core those that wait for it, with the position that they wait for; and how many that are in all.
-    awaiting: Vec<Vec<(CoreId, u64)>>,
-    laid_aside: usize,
-    /// How far each core was when it came back last; none once its part is over.
-    came_to: Vec<Option<u64>>,
+    awaited: Awaited,
     /// Workers that have a core.
     busy: usize,
     /// Cores whose part is not over.
@@ -78,6 +83,10 @@ pub(crate) struct Scheduler {
     queue: Mutex<Queue>,
     /// Steps of all cores, as of their last slices.
     steps: AtomicU64,
+    /// The first position of each core that another one waits for; all ones is none.
+    awaited_at: Box<[CachePadded<AtomicU64>]>,
+    /// Counts what may give an idle worker something to do, while cores wait for each other.
+    stirs: CachePadded<AtomicU64>,
     changed: Condvar,
 }
 
@@ -89,9 +98,7 @@ impl Scheduler {
             asleep: vec![None; cores],
             sleepers: 0,
             at_cut: Vec::new(),
-            awaiting: vec![Vec::new(); cores],
-            laid_aside: 0,
-            came_to: vec![Some(0); cores],
+            awaited: Awaited::new(cores),
             busy: 0,
             left: cores,
             is_blocked: vec![false; cores],
@@ -102,7 +109,18 @@ impl Scheduler {
             idle_workers: 0,
             paced_since: None,
         };
-        Self { queue: Mutex::new(queue), steps: AtomicU64::new(0), changed: Condvar::new() }
+        Self {
+            queue: Mutex::new(queue),
+            steps: AtomicU64::new(0),
+            awaited_at: (0..cores).map(|_| CachePadded::new(AtomicU64::new(u64::MAX))).collect(),
+            stirs: CachePadded::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Before the run: so many steps each core has before it, by a trace.
+    pub(crate) fn begin(&self, steps: &[u64]) {
+        self.queue.lock().awaited.begin(steps);
     }
 
     /// Waits for something to do. `stopped` and `input_open` are asked while nothing is. While every core sleeps, virtual
@@ -127,25 +145,14 @@ impl Scheduler {
                 queue.busy = 1;
                 return Picked::Cut(std::mem::take(&mut queue.at_cut));
             }
-            if queue.ready.is_empty() && queue.laid_aside != 0 {
-                if queue.busy == 0 {
-                    let stuck = queue.awaiting.iter().flatten().next().expect("one is laid aside");
-                    return Picked::AllBlocked(stuck.0);
-                }
-                // There is nothing better to do than to look at them.
-                queue.take_up_all();
+            if queue.busy == 0
+                && queue.ready.is_empty()
+                && let Some(stuck) = queue.awaited.any()
+            {
+                return Picked::AllBlocked(stuck);
             }
             let Queue {
-                schedule,
-                ready,
-                busy,
-                is_blocked,
-                blocked,
-                laid_aside,
-                round,
-                picked_in,
-                vain_in,
-                ..
+                schedule, ready, busy, is_blocked, blocked, awaited, round, picked_in, vain_in, ..
             } = &mut *queue;
             // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
             // that each has been tried since something happened.
@@ -155,12 +162,19 @@ impl Scheduler {
             {
                 return Picked::AllBlocked(core);
             }
+            if let Some(core) = awaited.first(ready).and_then(|at| ready.remove(at)) {
+                ready.push_front(core);
+            }
             if let Some((core, slice)) = schedule.choose(ready) {
                 *busy += 1;
                 if std::mem::take(&mut is_blocked[core.index()]) {
                     *blocked -= 1;
                 }
-                let slice = if *blocked + *laid_aside > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
+                let slice = match (*blocked > 0, !awaited.is_empty()) {
+                    (true, _) => slice.min(SLICE_BESIDE_BLOCKED),
+                    (false, true) => slice.min(SLICE_BESIDE_WAITING),
+                    (false, false) => slice,
+                };
                 picked_in[core.index()] = *round;
                 return Picked::Core(core, slice, !ready.is_empty());
             }
@@ -182,6 +196,10 @@ impl Scheduler {
                 continue;
             }
             queue.idle_workers += 1;
+            if !queue.awaited.is_empty() && self.is_stirred(&mut queue) {
+                queue.idle_workers -= 1;
+                continue;
+            }
             match pause {
                 Some(pause) => drop(self.changed.wait_for(&mut queue, pause)),
                 None => self.changed.wait(&mut queue),
@@ -190,9 +208,9 @@ impl Scheduler {
         }
     }
 
-    /// A worker is done with `core`, which completed `steps` meanwhile and stands at `position`. Before the core falls asleep, `sleeps_until` is
-    /// asked when its timer brings it an interrupt, or whether there is one already; whatever changes that afterwards
-    /// wakes it up.
+    /// A worker is done with `core`, which completed `steps` meanwhile and stands at `position`. Before the core falls
+    /// asleep, `sleeps_until` is asked when its timer brings it an interrupt, or whether there is one already; whatever
+    /// changes that afterwards wakes it up.
     pub(crate) fn put_back(
         &self,
         core: CoreId,
@@ -203,7 +221,7 @@ impl Scheduler {
         sleeps_until: impl Fn() -> Option<u64>,
     ) {
         self.steps.fetch_add(steps, Relaxed);
-        let mut queue = self.queue.lock();
+        let mut queue = self.change();
         queue.busy -= 1;
         let vain = matches!(back, Back::Blocked | Back::Awaiting(..)) && steps == 0;
         if vain {
@@ -212,15 +230,17 @@ impl Scheduler {
             queue.round += 1;
         }
         queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
-        queue.came_to[core.index()] = (!matches!(back, Back::Over)).then_some(position);
-        queue.take_up_waiters(core);
+        self.take_up(&mut queue, core, (!matches!(back, Back::Over)).then_some(position));
         match back {
             Back::Ready => queue.ready.push_back(core),
             Back::Blocked => queue.keep_blocked(core),
-            // As long as there is nothing else to do, whoever waits is looked at again and again: that is quicker than to
-            // be told. Otherwise the core that it waits for tells, at the end of its turn.
-            Back::Awaiting(..) if queue.ready.is_empty() => queue.keep_blocked(core),
-            Back::Awaiting(awaited, position) => queue.lay_aside(core, awaited, position),
+            Back::Awaiting(awaited, position) => {
+                if queue.awaited.lay_aside(core, awaited, position) {
+                    self.awaited_at[awaited.index()].fetch_min(position, Release);
+                } else {
+                    queue.ready.push_back(core);
+                }
+            }
             Back::Asleep => match sleeps_until().filter(|_| queue.at_cut.is_empty()) {
                 None => queue.ready.push_back(core),
                 alarm => {
@@ -248,6 +268,51 @@ impl Scheduler {
         }
     }
 
+    /// The first position of `core`, which runs, that another one waits for; all ones is none. Once it has come there it
+    /// says so: [`Scheduler::came_by`].
+    #[inline]
+    pub(crate) fn awaited_at(&self, core: CoreId) -> u64 {
+        self.awaited_at[core.index()].load(Acquire)
+    }
+
+    /// A core that runs has completed so many steps: those that wait for that can go on.
+    pub(crate) fn came_by(&self, core: CoreId, position: u64) {
+        let mut queue = self.change();
+        self.take_up(&mut queue, core, Some(position));
+        if queue.idle_workers != 0 && !queue.ready.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn take_up(&self, queue: &mut Queue, core: CoreId, came_to: Option<u64>) {
+        let Queue { awaited, ready, .. } = queue;
+        let next = awaited.came_to(core, came_to, |waiter| ready.push_back(waiter));
+        self.awaited_at[core.index()].store(next, Release);
+    }
+
+    /// The queue, to change it. Whoever looks without its lock whether something has happened sees that.
+    fn change(&self) -> MutexGuard<'_, Queue> {
+        let queue = self.queue.lock();
+        self.stirs.fetch_add(1, Relaxed);
+        queue
+    }
+
+    /// An idle worker looks for a short while whether something happens: that is quicker than to be woken up. If it gives
+    /// false, then the queue is what it was before, up to the last moment: between its last look and the queue's lock a
+    /// change may have told nobody, since nobody waited yet.
+    fn is_stirred(&self, queue: &mut MutexGuard<'_, Queue>) -> bool {
+        let before = self.stirs.load(Relaxed);
+        let stirred = || self.stirs.load(Relaxed) != before;
+        MutexGuard::unlocked(queue, || {
+            let mut looks = 0;
+            while looks < IDLE_LOOKS && !stirred() {
+                std::hint::spin_loop();
+                looks += 1;
+            }
+        });
+        stirred()
+    }
+
     /// Steps that all cores have completed, as of their last slices.
     pub(crate) fn steps(&self) -> u64 {
         self.steps.load(Relaxed)
@@ -255,7 +320,7 @@ impl Scheduler {
 
     /// The cut is over, and its cores can go on.
     pub(crate) fn cut_over(&self, cores: Vec<CoreId>) {
-        let mut queue = self.queue.lock();
+        let mut queue = self.change();
         queue.busy -= 1;
         queue.round += 1;
         queue.ready.extend(cores);
@@ -264,7 +329,7 @@ impl Scheduler {
 
     /// Wakes a core up, if it sleeps.
     pub(crate) fn wake(&self, core: CoreId, clock: &Clock) {
-        let mut queue = self.queue.lock();
+        let mut queue = self.change();
         if queue.wake(core, clock) && queue.idle_workers != 0 {
             self.changed.notify_one();
         }
@@ -272,7 +337,7 @@ impl Scheduler {
 
     /// Lets the workers that wait look again.
     pub(crate) fn wake_workers(&self) {
-        let _queue = self.queue.lock();
+        let _queue = self.change();
         self.changed.notify_all();
     }
 }
@@ -283,42 +348,6 @@ impl Queue {
         self.ready.push_back(core);
         self.is_blocked[core.index()] = true;
         self.blocked += 1;
-    }
-
-    /// A core waits for another one to come to a position, unless that has happened since it looked.
-    fn lay_aside(&mut self, core: CoreId, awaited: CoreId, position: u64) {
-        let has_come = |came_to: &Option<u64>| came_to.is_none_or(|came_to| came_to >= position);
-        match self.awaiting.get_mut(awaited.index()) {
-            Some(waiters) if !has_come(&self.came_to[awaited.index()]) => {
-                waiters.push((core, position));
-                self.laid_aside += 1;
-            }
-            Some(_) | None => self.ready.push_back(core),
-        }
-    }
-
-    /// A core has come back: those that it has come far enough for are ready.
-    fn take_up_waiters(&mut self, core: CoreId) {
-        let came_to = self.came_to[core.index()];
-        let Self { awaiting, ready, laid_aside, .. } = self;
-        awaiting[core.index()].retain(|&(waiter, position)| {
-            let waits_on = came_to.is_some_and(|came_to| came_to < position);
-            if !waits_on {
-                ready.push_back(waiter);
-                *laid_aside -= 1;
-            }
-            waits_on
-        });
-    }
-
-    /// All that wait are among those that are ready again, to be looked at.
-    fn take_up_all(&mut self) {
-        for core in 0..self.awaiting.len() {
-            for (waiter, _) in std::mem::take(&mut self.awaiting[core]) {
-                self.keep_blocked(waiter);
-            }
-        }
-        self.laid_aside = 0;
     }
 
     fn wake(&mut self, core: CoreId, clock: &Clock) -> bool {
@@ -396,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn rep_1_who_waits_is_told_when_there_is_something_better_to_do_than_to_look() {
+    fn rep_1_who_waits_is_told_and_not_looked_at_before() {
         let scheduler = Scheduler::new(3, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 3));
         let clock = Clock::new(ClockPolicy::Virtual, 3);
         let back = |core, position, back| {
@@ -429,6 +458,57 @@ mod tests {
         // For itself: that never comes.
         back(0, 0, Back::Awaiting(CoreId(0), 1000));
         assert!(matches!(picked(&scheduler, &clock), Picked::AllBlocked(CoreId(0))));
+    }
+
+    #[test]
+    fn rep_1_a_core_that_runs_tells_those_that_wait_for_it() {
+        let scheduler = Scheduler::new(4, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 4));
+        let clock = Clock::new(ClockPolicy::Virtual, 4);
+        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core(CoreId(core), ..) if core == expected);
+        assert!(is(0) && is(1) && is(2) && is(3));
+        for (core, position) in [(0, 20), (1, 30)] {
+            let back = Back::Awaiting(CoreId(3), position);
+            scheduler.put_back(CoreId(core), 0, 0, back, &clock, || None);
+        }
+        assert_eq!((scheduler.awaited_at(CoreId(3)), scheduler.awaited_at(CoreId(2))), (20, u64::MAX));
+        scheduler.came_by(CoreId(3), 29);
+        assert_eq!(scheduler.awaited_at(CoreId(3)), 30);
+        assert!(is(0));
+        // It has passed what core 2 waits for, and that is known already.
+        scheduler.put_back(CoreId(2), 0, 0, Back::Awaiting(CoreId(3), 29), &clock, || None);
+        assert!(is(2));
+        scheduler.put_back(CoreId(3), 40, 40, Back::Over, &clock, || None);
+        assert_eq!(scheduler.awaited_at(CoreId(3)), u64::MAX);
+        assert!(is(1));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "workers that wait for each other's cores")]
+    fn rep_1_no_worker_sleeps_while_a_core_can_go_on() {
+        const CORES: usize = 3;
+        const STEPS: u64 = 20_000;
+        let scheduler = Scheduler::new(CORES, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, CORES));
+        let clock = Clock::new(ClockPolicy::Virtual, CORES);
+        let positions: [AtomicU64; CORES] = Default::default();
+        // After each of its steps a core waits for the next core to have as many. A step takes about as long as a worker
+        // looks whether it is over, so that it often ends when the worker is about to sleep.
+        let work = || {
+            let mut picks = 0_u32;
+            while let Picked::Core(core, ..) = picked(&scheduler, &clock) {
+                picks += 1;
+                (0..picks % (2 * IDLE_LOOKS)).for_each(|_| std::hint::spin_loop());
+                let position = positions[core.index()].fetch_add(1, SeqCst) + 1;
+                let next = CoreId((core.index() + 1) as u8 % CORES as u8);
+                let back = if position == STEPS { Back::Over } else { Back::Awaiting(next, position) };
+                scheduler.put_back(core, 1, position, back, &clock, || None);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..CORES {
+                scope.spawn(work);
+            }
+        });
+        assert_eq!(positions.map(AtomicU64::into_inner), [STEPS; CORES]);
     }
 
     #[test]
