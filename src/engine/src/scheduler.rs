@@ -486,7 +486,7 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "workers that wait for each other's cores")]
     fn rep_1_no_worker_sleeps_while_a_core_can_go_on() {
         const CORES: usize = 3;
-        const STEPS: u64 = 20_000;
+        const STEPS: u64 = 4_000;
         let scheduler = Scheduler::new(CORES, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, CORES));
         let clock = Clock::new(ClockPolicy::Virtual, CORES);
         let positions: [AtomicU64; CORES] = Default::default();
