@@ -8,61 +8,52 @@
 //! the page is mapped, and what is fetched from a page at all may be fetched from anywhere in it. Whatever is elsewhere is
 //! looked up by the fast TLB entry of its page.
 //!
-//! Code memory is bounded. When it is full, all of it is given up.
+//! Code is all cores' (`cache.rs`); which of it a core may run is its own.
 
-use crate::frame::{
-    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, SPENT, STALE, Stubs, jump_slot,
-};
-use crate::listener::Block as Made;
-use crate::memory::CodeMemory;
-use crate::select::Features;
-use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Target, translate};
+use crate::cache::{Cache, Known, OUTSIDE, REGIONS};
+use crate::frame::{BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, SPENT, STALE, jump_slot};
+use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK};
 use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
-use cantus_isa::Gva;
 use std::any::Any;
 use std::ffi::c_void;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// An executor that translates what is executed often, and interprets the rest.
 pub type Jit = Interp<Native>;
 
-/// An epoch that no core reaches.
-const NEVER: u64 = u64::MAX;
-/// More than a block's code takes: 64 operations, each with some hundred bytes.
-const BLOCK_CODE_MAX: usize = 1 << 15;
+/// An epoch that no core reaches: those of code are greater by one than the core's.
+const NEVER: u64 = 0;
 
-/// What is known of a block that was translated.
-#[derive(Clone, Copy)]
-struct Known {
-    block: NonNull<Block>,
-    /// Where its code lies.
-    chained: usize,
-    entered: usize,
-}
+/// Code that the cores of a machine share.
+#[derive(Clone)]
+pub struct Shared(Arc<Cache>);
 
 /// A translator to the code of the host, for one core.
 pub struct Native {
-    memory: CodeMemory,
-    limits: Limits,
-    target: Target,
-    /// Where the stubs end and code begins, and where it ends.
-    first: usize,
-    used: usize,
-    /// Counted up whenever all code is given up; never 0.
-    generation: u32,
-    known: Vec<Known>,
-    epochs: Vec<u64>,
+    cache: Arc<Cache>,
+    /// What this core knows of the shared code, and where it stands for others to see.
+    known: Known,
+    stands: Arc<AtomicU64>,
+    /// For each number the epoch at which this core's block was last known to be current, and that block. Memory that is
+    /// never touched costs nothing.
+    epochs: Box<[u64]>,
+    blocks: Box<[*mut Block]>,
+    /// How many numbers of each region may have been touched.
+    touched: [u32; REGIONS],
     jumps: Box<[Jump]>,
-    links: Vec<Link>,
     /// The link by which code was left last.
-    left_by: Option<usize>,
+    left_by: Option<u32>,
+    /// Whether atomics are the host's; not known before the first run.
+    atomics: Option<bool>,
     /// What the choices of a mixed execution are made of.
     choices: u64,
     counts: CodeCounts,
-    listening: Listening,
 }
 
 // SAFETY: the pointers are to the core's blocks, which go wherever the executor goes, and into its own code.
@@ -71,7 +62,7 @@ unsafe impl Send for Native {}
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
-    known: &'a [Known],
+    blocks: &'a [*mut Block],
     /// The position at which the budget would be used up.
     end: u64,
     steps: u64,
@@ -79,44 +70,51 @@ struct Context<'a, 'r, P> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// An executor with a translator. Whoever listens is told of all code.
+/// An executor with a translator, for one core alone. Whoever listens is told of all code.
 ///
 /// # Errors
 /// Where the host gives no memory for code.
 pub fn jit(limits: Limits, listening: Listening) -> io::Result<Jit> {
-    Ok(Interp::with(Native::new(limits, listening)?))
+    Ok(Shared::new(limits, listening)?.jit())
+}
+
+impl Shared {
+    /// No code yet. Whoever listens is told of all that is made.
+    ///
+    /// # Errors
+    /// Where the host gives no memory for code.
+    pub fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
+        Ok(Self(Arc::new(Cache::new(limits, listening)?)))
+    }
+
+    /// An executor of one of the cores.
+    pub fn jit(&self) -> Jit {
+        Interp::with(Native::new(self.0.clone()))
+    }
 }
 
 impl Native {
-    fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
-        let code_bytes = limits.code_bytes.max(4 * BLOCK_CODE_MAX).next_multiple_of(1 << 16);
-        let mut memory = CodeMemory::new(code_bytes)?;
-        let (stubs, first) = Stubs::write(&mut memory);
-        if let Some(listener) = &listening {
-            listener.made(memory.address(0) as u64, first as u64, Made::All);
-        }
-        Ok(Self {
-            memory,
-            limits,
-            target: Target { stubs, features: Features::of_host(), atomics: false },
-            first,
-            used: first,
-            generation: 1,
-            known: Vec::new(),
-            epochs: Vec::new(),
+    fn new(cache: Arc<Cache>) -> Self {
+        let (known, stands) = cache.register();
+        Self {
+            known,
+            stands,
+            epochs: vec![NEVER; cache.numbers()].into(),
+            blocks: vec![ptr::null_mut(); cache.numbers()].into(),
+            touched: [0; REGIONS],
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
-            links: Vec::new(),
             left_by: None,
+            atomics: None,
             choices: 0,
             counts: CodeCounts::default(),
-            listening,
-        })
+            cache,
+        }
     }
 
     /// The number of a block that is translated.
     fn number(&self, block: &Block) -> Option<u32> {
         let (generation, number) = block.mark.get();
-        (generation == self.generation).then_some(number)
+        (generation != 0 && generation == self.known.generations[self.cache.region(number)]).then_some(number)
     }
 
     /// Chooses, where execution is mixed, whether a block is interpreted although its code could run.
@@ -124,67 +122,74 @@ impl Native {
         self.choices += 1;
         let choice = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if choice >> 52 == 0 {
-            self.flush();
+            self.give_up();
         }
         choice >> 40 & 1 != 0
     }
 
     /// Gives up all code.
-    fn flush(&mut self) {
-        self.generation = self.generation.checked_add(1).expect("code is not given up so often");
-        let has_code = !self.known.is_empty();
-        self.used = self.first;
-        self.known.clear();
-        self.epochs.clear();
-        self.jumps.fill(NO_JUMP);
-        self.links.clear();
-        self.left_by = None;
-        self.counts.flushes += u64::from(has_code);
+    fn give_up(&mut self) {
+        self.cache.retire_all(&mut self.counts);
     }
 
-    /// Counts that a block was executed, at `pc`, without code, and translates it if that was often enough.
-    fn warm(&mut self, pointer: NonNull<Block>, block: &Block, pc: u64) -> Option<u32> {
+    /// Forgets what it knows of code that was given up. The core is outside of code.
+    #[cold]
+    fn catch_up(&mut self) {
+        let known = self.cache.look();
+        for region in (0..REGIONS).filter(|&at| known.generations[at] != self.known.generations[at]) {
+            let first = region * self.cache.numbers as usize;
+            let touched = first..first + self.touched[region] as usize;
+            self.epochs[touched.clone()].fill(NEVER);
+            self.blocks[touched].fill(ptr::null_mut());
+            self.touched[region] = 0;
+        }
+        self.jumps.fill(NO_JUMP);
+        self.left_by = None;
+        self.known = known;
+        // Other code may lie where this core has executed code before: nothing of that may still be in its pipeline
+        // (Intel SDM, volume 3, "Handling Self- and Cross-Modifying Code": a serializing instruction).
+        std::arch::x86_64::__cpuid(0);
+    }
+
+    /// Counts that a block was executed, at `pc`, without code, and has code made if that was often enough. What another
+    /// core has had made is taken at once.
+    fn warm(&mut self, block: &Block, pc: u64) -> Option<u32> {
         let (generation, count) = block.mark.get();
         let count = if generation == 0 { count } else { 0 };
-        if count < self.limits.threshold {
-            block.mark.set((0, count + 1));
+        let is_warm = count >= self.cache.limits.threshold;
+        let atomics = self.atomics == Some(true);
+        let found = if is_warm || count == 0 {
+            self.cache.find(block, atomics, pc, is_warm, &mut self.counts)
+        } else {
+            None
+        };
+        let Some(found) = found else {
+            block.mark.set((0, count.saturating_add(1)));
             return None;
-        }
-        if self.used + BLOCK_CODE_MAX > self.memory.bytes() || self.known.len() >= BLOCKS_MAX as usize {
-            self.flush();
-        }
-        let (number, first_link) = (self.known.len() as u32, self.links.len() as u32);
-        let at = self.used;
-        let base = self.memory.address(at) as usize;
-        let translated = translate(&self.target, block, number, first_link, base)?;
-        assert!(translated.code.len() <= BLOCK_CODE_MAX, "a block's code takes no more than it may");
-        self.memory.write(at, &translated.code);
-        self.used = (at + translated.code.len()).next_multiple_of(16);
-        self.known.push(Known {
-            block: pointer,
-            chained: at + translated.chained,
-            entered: at + translated.entered,
-        });
-        self.epochs.push(NEVER);
-        self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
-        block.mark.set((self.generation, number));
-        self.counts.blocks += 1;
-        self.counts.bytes += translated.code.len() as u64;
-        if let Some(listener) = &self.listening {
-            listener.made(base as u64, translated.code.len() as u64, Made::At(Gva(pc)));
-        }
-        Some(number)
+        };
+        block.mark.set((found.generation, found.number));
+        Some(found.number)
     }
 
-    /// Leads the jump by which code was left to the code of `block`, if that is where it goes.
-    fn link(&mut self, block: &Block, known: Known) {
-        let Some(link) = self.left_by.take().map(|link| self.links[link]) else { return };
-        if link.host == block.host() {
-            let distance = known.chained as i64 - (link.at as i64 + 4);
-            let distance = i32::try_from(distance).expect("code memory is small");
-            self.memory.write(link.at, &distance.to_le_bytes());
-            self.counts.links += 1;
+    /// The number of a block's code, which stays where it is until the core says that it is outside again.
+    fn come_in(&mut self, block: &Block, pc: u64) -> Option<u32> {
+        loop {
+            if self.cache.stamp() != self.known.stamp {
+                self.catch_up();
+            }
+            let number = self.number(block).or_else(|| self.warm(block, pc))?;
+            self.stands.store(self.known.stamp, SeqCst);
+            if self.cache.stamp() == self.known.stamp {
+                return Some(number);
+            }
+            self.stands.store(OUTSIDE, SeqCst);
         }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        self.cache.forget(&self.stands);
     }
 }
 
@@ -199,26 +204,29 @@ impl Translator for Native {
     ) -> Option<Ran> {
         // SAFETY: the interpreter's: it is alive.
         let block = unsafe { pointer.as_ref() };
-        if self.target.atomics != P::HOST_ATOMICS {
-            self.target.atomics = P::HOST_ATOMICS;
-            self.flush();
+        if self.atomics != Some(P::HOST_ATOMICS) && self.atomics.replace(P::HOST_ATOMICS).is_some() {
+            self.give_up();
         }
-        if self.limits.mixed && self.declines() {
+        if self.cache.limits.mixed && self.declines() {
             return None;
         }
-        let number = self.number(block).or_else(|| self.warm(pointer, block, running.core.hart.pc))?;
-        let known = self.known[number as usize];
-        self.link(block, known);
-        let epoch = running.core.code_epoch;
+        let number = self.come_in(block, running.core.hart.pc)?;
+        if let Some(link) = self.left_by.take() {
+            self.counts.links += u64::from(self.cache.link(link, block.host(), number, self.known.stamp));
+        }
+        let region = self.cache.region(number);
+        self.touched[region] = self.touched[region].max(number % self.cache.numbers + 1);
+        let epoch = running.core.code_epoch + 1;
         self.epochs[number as usize] = epoch;
-        let code = self.memory.address(known.chained);
-        self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code };
+        self.blocks[number as usize] = pointer.as_ptr();
+        let (chained, entered) = self.cache.entered(number);
+        self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code: chained };
 
         let start = running.core.position;
         let budget = if running.port.attention() {
             block.len() as u64
         } else {
-            self.limits.stretch.min(until - start).min(BUDGET_MAX)
+            self.cache.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
         let core: *mut Core = &mut *running.core;
@@ -234,12 +242,19 @@ impl Translator for Native {
             step: step::<P>,
             context: ptr::null_mut(),
         };
-        let mut context =
-            Context { running, known: &self.known, end: start + budget, steps: 0, ended: None, panic: None };
+        let mut context = Context {
+            running,
+            blocks: &self.blocks,
+            end: start + budget,
+            steps: 0,
+            ended: None,
+            panic: None,
+        };
         env.context = (&raw mut context).cast::<c_void>();
         // SAFETY: the block is current, and so is the code made of it. Everything in `env` lives and stays where it is
         // until this returns, and is accessed by `step` alone.
-        let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
+        let left = unsafe { self.cache.stubs.enter(&mut env, entered) };
+        self.stands.store(OUTSIDE, SeqCst);
         let Context { running, ended, panic, steps, .. } = context;
         self.counts.entries += 1;
         self.counts.runs += env.begun();
@@ -263,17 +278,18 @@ impl Translator for Native {
             BETWEEN => (&mut exits.elsewhere, None),
             SPENT => (&mut exits.spent, None),
             STALE => (&mut exits.stale, None),
-            link => (&mut exits.unlinked, Some(link as usize - 1)),
+            link => (&mut exits.unlinked, Some(link - 1)),
         };
         *exit += 1;
         self.left_by = link;
-        let last = self.left_by.map(|link| self.known[self.links[link].from as usize].block);
+        let last = link.and_then(|link| NonNull::new(self.blocks[(link / LINKS_OF_BLOCK) as usize]));
         Some(Ran::Between(last))
     }
 
     fn forget(&mut self, block: &Block) {
         if let Some(number) = self.number(block) {
             self.epochs[number as usize] = NEVER;
+            self.blocks[number as usize] = ptr::null_mut();
         }
     }
 
@@ -287,7 +303,8 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     // SAFETY: `run` has set it, and waits.
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
-    let block = context.known[number as usize].block;
+    let block =
+        NonNull::new(context.blocks[number as usize]).expect("its code runs, so the core has the block");
     // A panic must not get into translated code, which nothing is known of for unwinding.
     let made = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: its code runs, so it is alive.

@@ -35,6 +35,9 @@ pub(crate) const BLOCKS_MAX: u32 = 1 << (32 - INDEX_BITS - 1);
 
 const _: () = assert!(OPS_MAX <= 1 << INDEX_BITS);
 
+/// Links of a block at most: a branch has two, and nothing follows it.
+pub(crate) const LINKS_OF_BLOCK: u32 = 2;
+
 /// A jump that may be led to the block that it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
@@ -42,8 +45,8 @@ pub(crate) struct Link {
     pub at: usize,
     /// Host address of the block that it goes to.
     pub host: u64,
-    /// The number of the block that it stands in.
-    pub from: u32,
+    /// The distance by which it leaves code.
+    pub out: i32,
 }
 
 /// A block's code.
@@ -207,6 +210,11 @@ impl Translator<'_> {
         );
         let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
         let code = self.asm.finalize().ok()?;
+        for link in &mut self.links {
+            let out = code[link.at..].first_chunk().expect("a jump has its distance behind it");
+            link.out = i32::from_le_bytes(*out);
+        }
+        assert!(self.links.len() <= LINKS_OF_BLOCK as usize, "a block has so many links at most");
         Some(Translated { code, chained: 0, entered, links: self.links })
     }
 
@@ -304,6 +312,7 @@ impl Translator<'_> {
             let entered = self.entered;
             dynasm!(self.asm; .arch x64; jmp =>entered);
         } else if let Some(exit) = self.exit(to) {
+            self.pad(1);
             dynasm!(self.asm; .arch x64; jmp =>exit);
             self.link();
         } else {
@@ -321,6 +330,7 @@ impl Translator<'_> {
         if self.is_loop(to) {
             self.jump_if(condition, self.entered);
         } else if let Some(exit) = self.exit(to) {
+            self.pad(2);
             self.jump_if(condition, exit);
             self.link();
         } else {
@@ -345,11 +355,21 @@ impl Translator<'_> {
         })
     }
 
+    /// Lets a jump begin where its distance, which follows `bytes` bytes, can be written at once.
+    fn pad(&mut self, bytes: usize) {
+        match (self.asm.offset().0 + bytes) % 4 {
+            0 => {}
+            1 => dynasm!(self.asm; .arch x64; nop DWORD [rax]),
+            2 => dynasm!(self.asm; .arch x64; .bytes [0x66u8, 0x90]),
+            _ => dynasm!(self.asm; .arch x64; nop),
+        }
+    }
+
     /// Notes the jump that has just been written as one to the last exit.
     fn link(&mut self) {
         let (_, to) = *self.exits.last().expect("an exit was made");
         let page = self.block.host() & !(PAGE_SIZE - 1);
-        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, from: self.number });
+        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, out: 0 });
     }
 
     fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {

@@ -7,6 +7,7 @@ mod assembler;
 #[path = "../../../interp/tests/executor/board.rs"]
 mod board;
 mod equal;
+mod shared;
 mod tested;
 
 #[path = "../../../interp/tests/executor/atomics.rs"]
