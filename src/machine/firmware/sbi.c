@@ -11,7 +11,8 @@
 #define UART 0x10000000UL
 #define FINISHER 0x100000UL
 #define RAM 0x80000000UL
-#define FIRMWARE_END 0x80200000UL
+// Its end. What lies between this and a kernel is the kernel's: U-Boot has its first stack there.
+#define FIRMWARE_END 0x80180000UL
 
 #define FINISHER_FAIL 0x3333
 #define FINISHER_PASS 0x5555
@@ -201,10 +202,11 @@ static s64 remote_fence(struct hart *self, u32 what, u64 mask, u64 base, struct 
 // What a hart holds when a supervisor starts on it.
 static void prepare_supervisor(void)
 {
-    // pmp 0 keeps the firmware to itself, pmp 1 gives everything else.
-    csr_write("pmpaddr0", RAM >> 2 | (((FIRMWARE_END - RAM) >> 3) - 1));
-    csr_write("pmpaddr1", ALL >> 10);
-    csr_write("pmpcfg0", 0x1f18);
+    // pmp 1 keeps the firmware, from pmp 0's address on, to itself; pmp 2 gives everything else.
+    csr_write("pmpaddr0", RAM >> 2);
+    csr_write("pmpaddr1", FIRMWARE_END >> 2);
+    csr_write("pmpaddr2", ALL >> 10);
+    csr_write("pmpcfg0", 0x1f0800);
     csr_write("satp", 0);
     // Everything but calls from supervisor and machine mode.
     csr_write("medeleg", 0xb1ff);

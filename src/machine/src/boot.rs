@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0x8000_0000  firmware       Cantus's own SBI, or one that was given
-//! 0x801f_f000  boot info      what the firmware is to start, as OpenSBI's fw_dynamic reads it
+//! 0x8017_f000  boot info      what the firmware is to start, as OpenSBI's fw_dynamic reads it
 //! 0x8020_0000  kernel         or where its file says
 //!   …          initrd         as high as it fits, below 3 GiB of addresses
 //!   …          device tree
@@ -17,7 +17,7 @@ use std::ops::Range;
 pub const FIRMWARE: &[u8] = include_bytes!("../firmware/cantus-sbi.elf");
 
 /// What lies below this is the firmware's.
-pub(crate) const FIRMWARE_RANGE: Range<u64> = RAM_BASE.0..RAM_BASE.0 + (2 << 20);
+pub(crate) const FIRMWARE_RANGE: Range<u64> = RAM_BASE.0..RAM_BASE.0 + (3 << 19);
 /// Where the boot info lies: a page of its own, at the end of what is the firmware's.
 pub(crate) const BOOT_INFO: Gpa = Gpa(FIRMWARE_RANGE.end - 0x1000);
 /// An initrd ends at a multiple of this, with room for the device tree above.

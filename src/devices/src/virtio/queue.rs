@@ -14,8 +14,9 @@ use crate::{Outside, Refusal, StateError, StateReader};
 use cantus_isa::Gpa;
 use std::cell::Cell;
 
-/// The most bytes of a chain's buffers together.
-pub const CHAIN_BYTES_MAX: u64 = 8 << 20;
+/// The most bytes of a chain's buffers together. Boot loaders read a file's whole extent by one request, and one of ext4
+/// has up to 128 MiB.
+pub const CHAIN_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes of a descriptor (section 2.7.5).
 const DESCRIPTOR_BYTES: u64 = 16;
