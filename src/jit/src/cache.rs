@@ -27,8 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) const REGIONS: usize = 4;
 /// More than a block's code takes: 64 operations, each with some hundred bytes.
 const BLOCK_CODE_MAX: usize = 1 << 15;
-/// Bytes that a block's code has at least: there are no more numbers of blocks than would fill memory with such.
-const BLOCK_CODE_MIN: usize = 128;
+/// Bytes that a block has on average at least: there are no more numbers of blocks than would fill memory with such.
+const BLOCK_CODE_MIN: usize = 256;
 
 /// Where a core stands that is not in code.
 pub(crate) const OUTSIDE: u64 = 0;
@@ -97,6 +97,13 @@ pub(crate) struct Known {
     pub generations: [u32; REGIONS],
 }
 
+/// So many zeroes, which cost nothing until they are touched.
+fn untouched(count: usize) -> Box<[AtomicU64]> {
+    let zeroes = Box::into_raw(vec![0_u64; count].into_boxed_slice());
+    // SAFETY: atomics lie in memory as what they hold does, with the same alignment on this host; nobody else has these.
+    unsafe { Box::from_raw(zeroes as *mut [AtomicU64]) }
+}
+
 /// What came of asking for code.
 pub(crate) struct Found {
     pub number: u32,
@@ -123,7 +130,7 @@ impl Cache {
             stubs,
             numbers: numbers as u32,
             base: memory.address(0) as usize,
-            entries: (0..numbers * REGIONS).map(|_| AtomicU64::new(0)).collect(),
+            entries: untouched(numbers * REGIONS),
             stamp: AtomicU64::new(1),
             store: Mutex::new(Store {
                 memory,

@@ -1,7 +1,7 @@
 //! How much a translator may use, and when it translates.
 
 /// Bytes of code that a machine keeps, whatever its cores.
-pub const CODE_BYTES: usize = 64 << 20;
+pub const CODE_BYTES: usize = 32 << 20;
 
 /// What a translator may use, and when it translates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

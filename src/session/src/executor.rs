@@ -18,7 +18,7 @@ pub enum Executor {
 
 /// The executor of one core.
 pub(crate) enum Chosen {
-    Interp(Interp),
+    Interp(Box<Interp>),
     Jit(Box<Jit>),
 }
 
@@ -44,7 +44,7 @@ impl Executors {
     /// One for a core.
     pub(crate) fn of_core(&self) -> Chosen {
         match self {
-            Executors::Interp => Chosen::Interp(Interp::new()),
+            Executors::Interp => Chosen::Interp(Box::default()),
             Executors::Jit(shared) => Chosen::Jit(Box::new(shared.jit())),
         }
     }
