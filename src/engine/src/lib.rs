@@ -11,6 +11,7 @@ mod clock;
 mod core_state;
 mod engine;
 mod free;
+mod groups;
 mod lines;
 mod outside;
 mod port;
