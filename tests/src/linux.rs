@@ -74,6 +74,29 @@ pub fn debian_on_a_drive(cores: usize, autorun: &str) -> (Guest, Options, Captur
     (guest, Options { peripherals: Peripherals { slots, is_legacy: false }, ..options }, console)
 }
 
+/// A drive with Debian's kernel and the small user space, as the files `Image` and `initramfs.cpio`.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn boot_drive(scratch: &Path) -> Drive {
+    let root = scratch.join("boot");
+    std::fs::create_dir(&root).expect("a new folder");
+    for (name, as_name) in [("kernel", "Image"), ("initramfs.cpio", "initramfs.cpio")] {
+        make();
+        std::fs::copy(folder().join(name), root.join(as_name)).expect("it can be copied");
+    }
+    let image = scratch.join("boot.ext4");
+    let made = Command::new("mke2fs")
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .args(["-q", "-t", "ext4", "-d"])
+        .args([&root, &image])
+        .arg("128M")
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "no mke2fs: install Debian's package e2fsprogs");
+    let image = GuestFile::open(&image).expect("it was made just now");
+    Drive { image, read_only: false, write_through: None }
+}
+
 /// OpenSBI, from Debian's package `opensbi`.
 pub fn opensbi() -> GuestFile {
     let path = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.elf";

@@ -74,6 +74,18 @@ pub(crate) struct Chosen<'a> {
     pub reserved: Range<u64>,
 }
 
+/// Bytes at the end of the tree for what comes to it later: boot loaders write into it where it lies.
+const ROOM_BYTES: usize = 1024;
+
+/// The tree with room at its end: its total size, the second word of the header, says so (Devicetree Specification 0.4,
+/// section 5.2).
+fn with_room(mut tree: Vec<u8>) -> Vec<u8> {
+    let size = (tree.len() + ROOM_BYTES).next_multiple_of(8);
+    tree.resize(size, 0);
+    tree[4..8].copy_from_slice(&(size as u32).to_be_bytes());
+    tree
+}
+
 /// The tree of a machine, with what its kernel is told.
 pub(crate) fn write(config: &MachineConfig, chosen: Option<&Chosen<'_>>) -> Result<Vec<u8>, TreeError> {
     let harts = config.cores() as u32;
@@ -184,7 +196,7 @@ pub(crate) fn write(config: &MachineConfig, chosen: Option<&Chosen<'_>>) -> Resu
 
     tree.end_node(soc)?;
     tree.end_node(root)?;
-    Ok(tree.finish()?)
+    Ok(with_room(tree.finish()?))
 }
 
 /// Properties of /chosen (Documentation/devicetree/bindings/chosen.txt of Linux).

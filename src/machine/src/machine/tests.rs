@@ -380,7 +380,7 @@ fn a_kernel_lies_behind_the_firmware_with_its_initrd_below_the_tree() {
     let config = MachineConfig::new(3, 64 * MIB).unwrap();
     let machine = Machine::new(config, &kernel_boot(&[0x6f, 0, 0, 0], Some(vec![0xab; 5000]))).unwrap();
     let ram = machine.ram();
-    let info = RAM + 0x1f_f000;
+    let info = RAM + 0x17_f000;
     let expected = ResetState { pc: RAM, a0: 2, a1: machine.device_tree.0, a2: info };
     assert_eq!(machine.reset_state(CoreId(2)), expected);
     let words: Vec<u64> = (0..8).map(|word| ram.load(Gpa(info + 8 * word), Width::Double)).collect();
