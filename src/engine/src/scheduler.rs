@@ -3,6 +3,7 @@
 //! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
 //! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
 
+use crate::groups::{Groups, Spent};
 use crate::schedule::Schedule;
 use crate::{Clock, ClockPolicy};
 use cantus_traces::CoreId;
@@ -13,8 +14,16 @@ use std::time::Instant;
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most. Whether other cores are ready, too.
-    Core(CoreId, u64, bool),
+    /// Run a core.
+    Core {
+        core: CoreId,
+        /// For so many steps at most.
+        slice: u64,
+        /// Other cores are ready, too.
+        others: bool,
+        /// The worker had to wait.
+        waited: bool,
+    },
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -41,11 +50,30 @@ pub(crate) enum Back {
     Over,
 }
 
+/// What a worker has done with a core.
+pub(crate) struct Done {
+    pub(crate) core: CoreId,
+    /// How many steps it has completed meanwhile.
+    pub(crate) steps: u64,
+    /// Where it stands now.
+    pub(crate) position: u64,
+    pub(crate) account: Option<Account>,
+}
+
+/// What a worker tells of its time with a core, where cores may lose time to each other.
+pub(crate) struct Account {
+    pub(crate) spent: Spent,
+    /// The running core that this one was last kept waiting by.
+    pub(crate) holder: Option<CoreId>,
+    pub(crate) now: Instant,
+}
+
 /// The longest slice while some core is blocked, in steps: it gets its next try soon.
 const SLICE_BESIDE_BLOCKED: u64 = 4_000;
 
 struct Queue {
     schedule: Schedule,
+    groups: Groups,
     ready: VecDeque<CoreId>,
     /// Alarms of the cores that sleep, in ticks.
     asleep: Vec<Option<u64>>,
@@ -85,6 +113,7 @@ impl Scheduler {
     pub(crate) fn new(cores: usize, schedule: Schedule) -> Self {
         let queue = Queue {
             schedule,
+            groups: Groups::new(cores),
             ready: (0..cores).map(|core| CoreId(core as u8)).collect(),
             asleep: vec![None; cores],
             sleepers: 0,
@@ -114,6 +143,7 @@ impl Scheduler {
         input_open: impl Fn() -> bool,
     ) -> Picked {
         let mut queue = self.queue.lock();
+        let mut waited = false;
         loop {
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             if let Some(since) = queue.paced_since.take() {
@@ -137,6 +167,7 @@ impl Scheduler {
             }
             let Queue {
                 schedule,
+                groups,
                 ready,
                 busy,
                 is_blocked,
@@ -155,14 +186,15 @@ impl Scheduler {
             {
                 return Picked::AllBlocked(core);
             }
-            if let Some((core, slice)) = schedule.choose(ready) {
+            if let Some((core, slice)) = schedule.choose(ready, |core| groups.may_run(core)) {
+                groups.goes(core);
                 *busy += 1;
                 if std::mem::take(&mut is_blocked[core.index()]) {
                     *blocked -= 1;
                 }
                 let slice = if *blocked + *laid_aside > 0 { slice.min(SLICE_BESIDE_BLOCKED) } else { slice };
                 picked_in[core.index()] = *round;
-                return Picked::Core(core, slice, !ready.is_empty());
+                return Picked::Core { core, slice, others: !ready.is_empty(), waited };
             }
             let idle = queue.busy == 0;
             let is_virtual = clock.policy() == ClockPolicy::Virtual;
@@ -181,6 +213,7 @@ impl Scheduler {
             if queue.wake_due(clock) {
                 continue;
             }
+            waited = true;
             queue.idle_workers += 1;
             match pause {
                 Some(pause) => drop(self.changed.wait_for(&mut queue, pause)),
@@ -190,14 +223,12 @@ impl Scheduler {
         }
     }
 
-    /// A worker is done with `core`, which completed `steps` meanwhile and stands at `position`. Before the core falls asleep, `sleeps_until` is
+    /// A worker is done with a core, which goes `back`. Before the core falls asleep, `sleeps_until` is
     /// asked when its timer brings it an interrupt, or whether there is one already; whatever changes that afterwards
     /// wakes it up.
     pub(crate) fn put_back(
         &self,
-        core: CoreId,
-        steps: u64,
-        position: u64,
+        Done { core, steps, position, account }: Done,
         back: Back,
         clock: &Clock,
         sleeps_until: impl Fn() -> Option<u64>,
@@ -205,6 +236,10 @@ impl Scheduler {
         self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.queue.lock();
         queue.busy -= 1;
+        queue.groups.comes_back(core);
+        if let Some(Account { spent, holder, now }) = account {
+            queue.groups.account(core, spent, holder, now);
+        }
         let vain = matches!(back, Back::Blocked | Back::Awaiting(..)) && steps == 0;
         if vain {
             queue.vain_in[core.index()] = queue.picked_in[core.index()];
@@ -240,12 +275,23 @@ impl Scheduler {
         queue.wake_due(clock);
         if queue.idle_workers != 0 {
             // With the last core over, or the last one asleep, the idle ones must look, too.
-            if queue.ready.len() > 1 || queue.busy == 0 {
+            let Queue { groups, ready, busy, .. } = &*queue;
+            if groups.are_single() {
+                if ready.len() > 1 || *busy == 0 {
+                    self.changed.notify_all();
+                } else {
+                    self.changed.notify_one();
+                }
+            } else if *busy == 0 && ready.is_empty() || groups.have_several(ready.iter().copied()) {
+                // One of them is for this worker.
                 self.changed.notify_all();
-            } else {
-                self.changed.notify_one();
             }
         }
+    }
+
+    /// Whether cores may be kept from running side by side.
+    pub(crate) fn groups_cores(&self) -> bool {
+        self.queue.lock().schedule.is_fair()
     }
 
     /// Steps that all cores have completed, as of their last slices.
@@ -356,6 +402,7 @@ mod tests {
     use crate::clock::TICKS_PER_SECOND;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     /// Longer than any test.
     const DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -364,8 +411,9 @@ mod tests {
     fn asleep(alarm: u64) -> (Scheduler, Clock) {
         let scheduler = Scheduler::new(1, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 1));
         let clock = Clock::new(ClockPolicy::Virtual, 1);
-        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
-        scheduler.put_back(CoreId(0), 0, 0, Back::Asleep, &clock, || Some(alarm));
+        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core { core: CoreId(0), .. }));
+        let done = Done { core: CoreId(0), steps: 0, position: 0, account: None };
+        scheduler.put_back(done, Back::Asleep, &clock, || Some(alarm));
         (scheduler, clock)
     }
 
@@ -386,7 +434,7 @@ mod tests {
             // The worker has the queue's lock until it waits.
             then(&open);
             let picked = worker.join().expect("the worker picks");
-            assert!(matches!(picked, Picked::Core(CoreId(0), ..)));
+            assert!(matches!(picked, Picked::Core { core: CoreId(0), .. }));
         });
     }
 
@@ -400,9 +448,10 @@ mod tests {
         let scheduler = Scheduler::new(3, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 3));
         let clock = Clock::new(ClockPolicy::Virtual, 3);
         let back = |core, position, back| {
-            scheduler.put_back(CoreId(core), position, position, back, &clock, || None)
+            let done = Done { core: CoreId(core), steps: position, position, account: None };
+            scheduler.put_back(done, back, &clock, || None)
         };
-        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core(CoreId(core), ..) if core == expected);
+        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core { core: CoreId(core), .. } if core == expected);
         // Core 0 waits for core 2 to come to 20. It is not looked at before that.
         assert!(is(0));
         back(0, 0, Back::Awaiting(CoreId(2), 20));
@@ -432,9 +481,30 @@ mod tests {
     }
 
     #[test]
+    fn cores_of_a_group_are_picked_one_at_a_time_and_others_beside_them() {
+        let scheduler = Scheduler::new(3, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 3));
+        let clock = Clock::new(ClockPolicy::Virtual, 3);
+        let back = |core, holder| {
+            let lost = Duration::from_millis(1);
+            let account = Account { spent: Spent { lost, ..Spent::default() }, holder, now: clock.pace(0).1 };
+            let done = Done { core: CoreId(core), steps: 9, position: 9, account: Some(account) };
+            scheduler.put_back(done, Back::Ready, &clock, || None);
+        };
+        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core { core: CoreId(core), .. } if core == expected);
+        assert!(is(0) && is(1) && is(2));
+        back(0, Some(CoreId(1)));
+        back(1, Some(CoreId(0)));
+        assert!(is(0));
+        back(2, None);
+        assert!(is(2), "core 1 is in the group of core 0, which is away");
+        back(0, None);
+        assert!(is(1));
+    }
+
+    #[test]
     fn virtual_time_jumps_while_no_input_can_come() {
         let (scheduler, clock) = asleep(DAY);
-        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
+        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core { core: CoreId(0), .. }));
         assert_eq!(clock.now(), DAY);
     }
 
@@ -458,7 +528,7 @@ mod tests {
     #[test]
     fn a_timer_comes_by_itself_while_input_may_come() {
         let (scheduler, clock) = asleep(1);
-        assert!(matches!(scheduler.pick(&clock, || false, || true), Picked::Core(CoreId(0), ..)));
+        assert!(matches!(scheduler.pick(&clock, || false, || true), Picked::Core { core: CoreId(0), .. }));
         assert_eq!(clock.now(), 1);
     }
 
