@@ -3,8 +3,9 @@
 //! A hand-over from a core that runs on another worker costs microseconds on both sides, one from a parked core some tens
 //! of nanoseconds. Of what workers spend on a core, part is useful and part is lost: it waits for what a running core
 //! holds, or spins. Where two of them, side by side, are of less use than one worker would be, they join a group, of which
-//! one core at most runs at any time, on whichever worker. Every core leaves its group from time to time, and comes back
-//! soon if it still loses; then it stays for twice as long.
+//! one core at most runs at any time, on whichever worker. From time to time a group is dissolved. Those that still lose
+//! find each other again soon, and then stay for twice as long. All part at once, since a core that leaves alone finds
+//! whoever it works with still in the group: all who have met once, at a barrier say, would stay together for ever.
 //!
 //! What is useful is also slower after a hand-over than without: fast entries are made again, code is entered anew. So
 //! where two cores lose much, but not that much, they join on trial: if, one at a time, they complete fewer steps in the
@@ -58,12 +59,11 @@ const EVIDENCE: Duration = Duration::from_micros(128);
 const USEFUL_SHARE_MIN: u128 = 900;
 /// Two that together are of less use than this may run one at a time on trial.
 const USEFUL_SHARE_TRIAL: u128 = 1_600;
-/// How long a core stays in a group of its own accord: the first time, and after it has come back again and again.
+/// How long a group of two stays together: the first time, and when its cores have found each other again and again.
 const STAY_MIN: Duration = Duration::from_millis(1);
 const STAY_MAX: Duration = Duration::from_millis(64);
-/// The more there are the longer they stay, so that seldom one of them is out to try; as if there were so many at most.
+/// The more there are the longer they stay, since it takes them longer to find each other; as if there were so many at most.
 const MEMBERS_THAT_COUNT: u32 = 8;
-
 /// How long a trial lasts.
 const TRIAL: Duration = Duration::from_millis(1);
 
@@ -82,6 +82,9 @@ struct Group {
     away: u32,
     spent: Spent,
     trial: Option<Trial>,
+    /// How long it stays together, if there are two; and until when, if there are several.
+    stay: Duration,
+    ends_at: Option<Instant>,
 }
 
 impl Group {
@@ -93,19 +96,26 @@ impl Group {
 }
 
 struct Member {
-    /// The number of its group. There are as many groups as cores, so that a core that leaves finds one that is empty.
+    /// The number of its group. There are as many groups as cores, so that each finds one when a group is dissolved.
     group: usize,
+    /// Whether others are in it.
+    is_shared: bool,
     away: bool,
-    /// How long it stays, in a group of one other.
-    stay: Duration,
-    leaves_at: Option<Instant>,
+    /// When its last group was dissolved, and how long that would have stayed together as one of two.
     left_at: Option<Instant>,
+    stay: Duration,
     /// How long no trial was made after the last one that failed, and until when.
     pause: Duration,
     pauses_until: Option<Instant>,
 }
 
 impl Member {
+    /// How long it stays with whom it joins now.
+    fn next_stay(&self, now: Instant) -> Duration {
+        let soon = self.left_at.is_some_and(|at| now.duration_since(at) < self.stay);
+        if soon { (2 * self.stay).min(STAY_MAX) } else { STAY_MIN }
+    }
+
     /// A trial has failed.
     fn fails(&mut self, now: Instant) {
         let soon = self.pauses_until.is_some_and(|at| now.duration_since(at) < self.pause + TRIAL);
@@ -126,10 +136,10 @@ impl Groups {
     pub(crate) fn new(cores: usize) -> Self {
         let member = |group| Member {
             group,
+            is_shared: false,
             away: false,
-            stay: STAY_MIN,
-            leaves_at: None,
             left_at: None,
+            stay: STAY_MIN,
             pause: STAY_MIN,
             pauses_until: None,
         };
@@ -180,13 +190,11 @@ impl Groups {
         let group = self.of(core);
         self.groups[group].spent.add(spent);
         if self.groups[group].has_failed(now) {
-            self.members
-                .iter_mut()
-                .filter(|member| member.group == group)
-                .for_each(|member| member.fails(now));
-            self.leave(core, now);
-        } else if self.members[core.index()].leaves_at.is_some_and(|at| at <= now) {
-            self.leave(core, now);
+            let members = self.members.iter_mut().filter(|member| member.group == group);
+            members.for_each(|member| member.fails(now));
+            self.dissolve(group, now);
+        } else if self.groups[group].ends_at.is_some_and(|at| at <= now) {
+            self.dissolve(group, now);
         }
         if let Some(holder) = holder.filter(|_| !spent.lost.is_zero()) {
             self.consider(core, holder, now);
@@ -213,42 +221,34 @@ impl Groups {
     }
 
     fn join(&mut self, [from, into]: [usize; 2], trial: Option<Trial>, now: Instant) {
-        let Group { members, away, .. } = std::mem::take(&mut self.groups[from]);
+        let joined = [from, into].map(|number| std::mem::take(&mut self.groups[number]));
+        self.shared = self.shared + 1 - joined.iter().filter(|group| group.members > 1).count();
         let target = &mut self.groups[into];
-        let were_shared = usize::from(members > 1) + usize::from(target.members > 1);
-        target.members += members;
-        target.away += away;
-        target.spent = Spent::default();
         target.trial = trial;
-        self.shared = self.shared + 1 - were_shared;
-        let size = target.members.min(MEMBERS_THAT_COUNT) - 1;
+        for Group { members, away, stay, .. } in joined {
+            target.members += members;
+            target.away += away;
+            target.stay = target.stay.max(stay);
+        }
         for member in self.members.iter_mut().filter(|member| [from, into].contains(&member.group)) {
             member.group = into;
-            if member.leaves_at.is_none() {
-                let soon = member.left_at.is_some_and(|at| now.duration_since(at) < member.stay);
-                member.stay = if soon { (2 * member.stay).min(STAY_MAX) } else { STAY_MIN };
-                member.leaves_at = Some(now + member.stay * size);
+            if !std::mem::replace(&mut member.is_shared, true) {
+                target.stay = target.stay.max(member.next_stay(now));
             }
         }
+        target.ends_at = Some(now + target.stay * (target.members.min(MEMBERS_THAT_COUNT) - 1));
     }
 
-    fn leave(&mut self, core: CoreId, now: Instant) {
-        let empty = self.groups.iter().position(|group| group.members == 0);
-        let empty = empty.expect("a group of several leaves another one empty");
-        let from = std::mem::replace(&mut self.members[core.index()].group, empty);
-        let away = u32::from(self.members[core.index()].away);
-        self.groups[empty] = Group { members: 1, away, ..Group::default() };
-        self.groups[from].members -= 1;
-        self.groups[from].away -= away;
-        let alone = self.groups[from].members == 1;
-        if alone {
-            (self.groups[from].spent, self.groups[from].trial) = (Spent::default(), None);
-        }
-        self.shared -= usize::from(alone);
-        for (number, member) in self.members.iter_mut().enumerate() {
-            if number == core.index() || alone && member.group == from {
-                (member.leaves_at, member.left_at) = (None, Some(now));
+    fn dissolve(&mut self, number: usize, now: Instant) {
+        let Group { stay, .. } = std::mem::take(&mut self.groups[number]);
+        self.shared -= 1;
+        let mut empty = 0;
+        for member in self.members.iter_mut().filter(|member| member.group == number) {
+            while self.groups[empty].members != 0 {
+                empty += 1;
             }
+            *member = Member { group: empty, is_shared: false, left_at: Some(now), stay, ..*member };
+            self.groups[empty] = Group { members: 1, away: u32::from(member.away), ..Group::default() };
         }
     }
 }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_leaves_and_stays_for_longer_if_it_has_to_come_back() {
+    fn cores_part_and_stay_for_longer_if_they_find_each_other_again() {
         let (mut groups, mut now) = (Groups::new(3), start());
         for stay in [1, 2, 4, 8, 16, 32, 64, 64] {
             contend(&mut groups, A, B, now);
@@ -372,11 +372,28 @@ mod tests {
             groups.account(A, spent(90, 0), None, now);
             assert!(groups.are_single(), "after {stay} ms");
         }
-        // It has been on its own for long.
+        // They have been on their own for long.
         now += 65 * MILLISECOND;
         contend(&mut groups, A, B, now);
         groups.account(B, spent(90, 0), None, now + MILLISECOND);
         assert!(groups.are_single());
+    }
+
+    #[test]
+    fn cores_that_met_once_part_from_those_that_they_do_not_work_with() {
+        const D: CoreId = CoreId(3);
+        let (mut groups, mut now) = (Groups::new(4), start());
+        for (a, b) in [(A, B), (C, D), (B, C)] {
+            contend(&mut groups, a, b, now);
+        }
+        assert_eq!(groups.groups[groups.of(A)].members, 4);
+        now += 3 * STAY_MIN;
+        groups.account(A, spent(1, 0), None, now);
+        assert!(groups.are_single());
+        for (a, b) in [(A, B), (C, D)] {
+            contend(&mut groups, a, b, now);
+        }
+        assert!(groups.of(A) == groups.of(B) && groups.of(C) == groups.of(D) && groups.of(A) != groups.of(C));
     }
 
     #[test]
@@ -399,7 +416,8 @@ mod tests {
                 let members = || groups.members.iter().filter(|member| member.group == number);
                 assert_eq!(group.members as usize, members().count());
                 assert_eq!(group.away as usize, members().filter(|member| member.away).count());
-                assert!(members().all(|member| member.leaves_at.is_some() == (group.members > 1)));
+                assert!(members().all(|member| member.is_shared == (group.members > 1)));
+                assert_eq!(group.ends_at.is_some(), group.members > 1);
                 largest = largest.max(group.members);
             }
             let shared = groups.groups.iter().filter(|group| group.members > 1).count();
