@@ -134,6 +134,7 @@ impl Recorder {
             Err(Waiting { asked, holder }) => {
                 order.orders.waits += 1;
                 order.kept_waiting_by = Some(holder);
+                order.split.awaited(page);
                 // Without an answer to wait for, the core may try again at once.
                 order.answers_seen = if asked { answers } else { answers.wrapping_sub(1) };
                 lane.note_edges(position);
@@ -156,6 +157,8 @@ impl Recorder {
             Some(_) => {
                 lane.order.answer_at = None;
                 self.ownership.answer(lane.id, core.position, &mut lane.order.revoked);
+                let Lane { revoked, split, .. } = &mut lane.order;
+                revoked.iter().for_each(|revoked| split.awaited(revoked.granule.page));
                 lane.order.apply_revoked(core);
                 u64::MAX
             }

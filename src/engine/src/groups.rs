@@ -236,7 +236,8 @@ impl Groups {
                 target.stay = target.stay.max(member.next_stay(now));
             }
         }
-        target.ends_at = Some(now + target.stay * (target.members.min(MEMBERS_THAT_COUNT) - 1));
+        let begins = trial.map_or(now, |trial| trial.ends_at);
+        target.ends_at = Some(begins + target.stay * (target.members.min(MEMBERS_THAT_COUNT) - 1));
     }
 
     fn dissolve(&mut self, number: usize, now: Instant) {
