@@ -2,6 +2,13 @@
 //!
 //! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
 //! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
+//!
+//! No wake-up is lost. Of cores that could run, being ready and of a group of which none is away, each has a worker on its
+//! way that does not wait: what makes a core such a one happens under the queue's lock, at a call of a worker, or of whoever
+//! wakes a core. A worker that puts a core back picks again itself, so that one of the groups that are free now is
+//! for it; if there are several, it tells all workers that wait. Groups change at no other time. Whoever wakes
+//! a core tells one worker. Where every core is alone, as in a replay, that is all there is to it: no core that is ready is
+//! passed over.
 
 use crate::groups::{Groups, Spent};
 use crate::schedule::Schedule;
@@ -211,6 +218,10 @@ impl Scheduler {
                 None => None,
             };
             if queue.wake_due(clock) {
+                // One of them is for this worker.
+                if queue.ready.len() > 1 && queue.idle_workers != 0 {
+                    self.changed.notify_all();
+                }
                 continue;
             }
             waited = true;
