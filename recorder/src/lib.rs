@@ -110,6 +110,7 @@ impl Boundary for Recorder {
     type Lane = Lane;
     const LIVE: bool = true;
     const HOST_ATOMICS: bool = false;
+    const HAS_GRANTS: bool = true;
 
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
         if self.is_cut_due(lane, core) {
@@ -147,6 +148,10 @@ impl Boundary for Recorder {
 
     fn ready(&self, lane: &Lane) -> bool {
         lane.order.is_answered(&self.ownership, lane.id)
+    }
+
+    fn kept_waiting_by(&self, lane: &mut Lane) -> Option<CoreId> {
+        lane.order.kept_waiting_by.take()
     }
 
     fn completed(&self, _: &Lane, _: u64) {}

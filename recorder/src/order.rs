@@ -23,6 +23,8 @@ pub(crate) struct Lane {
     answer_at: Option<u64>,
     /// How many answers the core had got when it asked last.
     answers_seen: u64,
+    /// A running core that had what this one then had to wait for.
+    pub(crate) kept_waiting_by: Option<CoreId>,
     after: Vec<Edge>,
     pub(crate) orders: Orders,
     pub(crate) revoked: Vec<Revoked>,
@@ -36,6 +38,7 @@ impl Lane {
             granted_at: 0,
             answer_at: None,
             answers_seen: 0,
+            kept_waiting_by: None,
             after: Vec::new(),
             orders: Orders::default(),
             revoked: Vec::new(),
@@ -128,8 +131,10 @@ impl Recorder {
                 lane.note_edges(position);
                 Ok(if granule.line.is_some() { Extent::Line } else { Extent::Page })
             }
-            Err(Waiting { asked, .. }) => {
+            Err(Waiting { asked, holder }) => {
                 order.orders.waits += 1;
+                order.kept_waiting_by = Some(holder);
+                order.split.awaited(page);
                 // Without an answer to wait for, the core may try again at once.
                 order.answers_seen = if asked { answers } else { answers.wrapping_sub(1) };
                 lane.note_edges(position);
@@ -152,6 +157,8 @@ impl Recorder {
             Some(_) => {
                 lane.order.answer_at = None;
                 self.ownership.answer(lane.id, core.position, &mut lane.order.revoked);
+                let Lane { revoked, split, .. } = &mut lane.order;
+                revoked.iter().for_each(|revoked| split.awaited(revoked.granule.page));
                 lane.order.apply_revoked(core);
                 u64::MAX
             }

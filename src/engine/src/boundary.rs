@@ -69,6 +69,15 @@ pub trait Boundary: Sync {
     /// Whether a core that was blocked, or told to wait, may try again.
     fn ready(&self, lane: &Self::Lane) -> bool;
 
+    /// Whether cores need grants, which they may lose time over.
+    const HAS_GRANTS: bool = false;
+
+    /// Which running core had last what this core then had to wait for, since this was last asked.
+    fn kept_waiting_by(&self, lane: &mut Self::Lane) -> Option<CoreId> {
+        let _ = lane;
+        None
+    }
+
     /// A core that waits, waits for this core to have completed so many steps, if that is all that it waits for.
     fn awaits(&self, lane: &Self::Lane) -> Option<(CoreId, u64)> {
         let _ = lane;

@@ -1,15 +1,17 @@
 //! Workers that run cores.
 
 use crate::bus::Bus;
+use crate::groups::Spent;
 use crate::port::Window;
 use crate::schedule::Schedule;
-use crate::scheduler::{Back, Picked};
+use crate::scheduler::{Account, Back, Done, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Exits, Host, Next, Outcome, Outside, Policy, Work};
 use cantus_interp::{Core, Executor, Exit};
 use cantus_traces::CoreId;
 use cantus_transactions::Safepoints;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How to run, apart from what.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,51 @@ enum Turn {
     Asleep,
     AtCut,
     Over,
+}
+
+/// Divides a worker's time with a core into what was useful and what was lost.
+struct Watch {
+    spent: Spent,
+    since: Instant,
+}
+
+/// A turn of fewer steps was of no use: the core spins, or is blocked again and again.
+const USEFUL_STEPS_MIN: u64 = 64;
+/// What a hand-over between running cores costs besides the wait: fast entries to be made again, on both sides.
+const HAND_OVER: Duration = Duration::from_micros(3);
+
+impl Watch {
+    #[expect(clippy::disallowed_methods, reason = "the owner of host time; no guest sees it")]
+    fn start() -> Self {
+        Self { spent: Spent::default(), since: Instant::now() }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the owner of host time; no guest sees it")]
+    fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        now.duration_since(std::mem::replace(&mut self.since, now))
+    }
+
+    /// The core has waited since the last lap.
+    fn waited(&mut self) {
+        let wait = self.lap();
+        self.spent.lost += wait;
+    }
+
+    /// The core has had a turn since the last lap.
+    fn ran(&mut self, steps: u64, blocked: bool) {
+        let turn = self.lap();
+        let lost = match blocked {
+            _ if steps < USEFUL_STEPS_MIN => turn,
+            true => turn.min(HAND_OVER),
+            false => Duration::ZERO,
+        };
+        self.spent.lost += lost;
+        self.spent.useful += turn - lost;
+        if steps >= USEFUL_STEPS_MIN {
+            self.spent.steps += steps;
+        }
+    }
 }
 
 /// How often a worker looks whether the core that it has just run can go on, where no other core is ready.
@@ -177,11 +224,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     fn work(&self) {
         let scheduler = &self.outside.scheduler;
         let clock = &self.outside.clock;
+        let keeps_accounts = B::HAS_GRANTS && self.configuration.workers > 1 && scheduler.groups_cores();
         let mut vain = 0;
+        // When this worker was done with a core last: what it takes to get to the next one is that one's.
+        let mut last = None;
         loop {
             let picked = scheduler.pick(clock, || self.outside.is_stopped(), || self.outside.is_input_open());
-            let (id, slice, others) = match picked {
-                Picked::Core(id, slice, others) => (id, slice, others),
+            let (id, slice, others, waited) = match picked {
+                Picked::Core { core, slice, others, waited } => (core, slice, others, waited),
                 Picked::Over => return,
                 Picked::Cut(cores) => {
                     self.cut(&cores);
@@ -194,10 +244,19 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let place = &self.cores[id.index()];
             let mut running = place.lock().take().expect("a ready core is in its place");
             let before = running.core.position;
-            let turn = self.turns(id, &mut running, slice, others);
+            let mut watch = keeps_accounts.then(|| match last {
+                Some(since) if !waited => Watch { spent: Spent::default(), since },
+                Some(_) | None => Watch::start(),
+            });
+            let turn = self.turns(id, &mut running, slice, others, &mut watch);
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
+            last = watch.as_ref().map(|watch| watch.since);
+            let account = watch.map(|Watch { spent, since: now }| {
+                let holder = self.boundary.kept_waiting_by(&mut running.lane);
+                Account { spent, holder, now }
+            });
             let back = match &turn {
                 Turn::Ready => Back::Ready,
                 Turn::Blocked => match self.boundary.awaits(&running.lane) {
@@ -217,7 +276,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             }
             let position = running.core.position;
             *place.lock() = Some(running);
-            scheduler.put_back(id, steps, position, back, clock, || self.outside.sleeps_until(id, seen));
+            let done = Done { core: id, steps, position, account };
+            scheduler.put_back(done, back, clock, || self.outside.sleeps_until(id, seen));
             if let Some(core) = awaited.filter(|core| core.index() < self.cores.len()) {
                 // It may run, and does not know yet that it is awaited.
                 self.outside.safepoints.raise(core);
@@ -244,7 +304,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
     }
 
     /// The turns of one core on one worker, with short waits in between, until it gives the worker back.
-    fn turns(&self, id: CoreId, running: &mut Running<B::Lane, E>, slice: u64, others: bool) -> Turn {
+    fn turns(
+        &self,
+        id: CoreId,
+        running: &mut Running<B::Lane, E>,
+        slice: u64,
+        others: bool,
+        watch: &mut Option<Watch>,
+    ) -> Turn {
         let end = running.core.position.saturating_add(slice);
         let mut blocked = running.blocked;
         let mut looks_max = 0;
@@ -254,18 +321,23 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 while !self.boundary.ready(&running.lane) {
                     looks += 1;
                     if looks > looks_max || self.outside.is_stopped() {
+                        watch.iter_mut().for_each(Watch::waited);
                         return Turn::Blocked;
                     }
                     std::hint::spin_loop();
                 }
+                watch.iter_mut().for_each(Watch::waited);
             }
+            let before = running.core.position;
             self.boundary.unpark(&mut running.lane, &mut running.core);
             let turn = self.turn(id, running, end);
             self.boundary.park(&mut running.lane, &running.core);
-            if !matches!(turn, Turn::Blocked) {
+            let steps = running.core.position - before;
+            blocked = matches!(turn, Turn::Blocked);
+            watch.iter_mut().for_each(|watch| watch.ran(steps, blocked));
+            if !blocked {
                 return turn;
             }
-            blocked = true;
             looks_max = if others { LOOKS_BESIDE_OTHERS } else { LOOKS };
         }
     }

@@ -13,6 +13,7 @@ mod core_state;
 mod counts;
 mod engine;
 mod free;
+mod groups;
 mod lines;
 mod outside;
 mod port;

@@ -46,7 +46,7 @@ impl fmt::Display for Policy {
 const TURN_MAX: u64 = 20_000;
 
 /// A small generator of pseudo-random numbers (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
-pub(crate) struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
@@ -108,34 +108,43 @@ impl Schedule {
         }
     }
 
-    /// Takes the core that runs next out of `ready`, with the number of steps that it may run.
-    pub(crate) fn choose(&mut self, ready: &mut VecDeque<CoreId>) -> Option<(CoreId, u64)> {
-        if !ready.is_empty() {
-            match self.choices_left.checked_sub(1) {
-                Some(left) => self.choices_left = left,
-                None => self.policy = Policy::Fair { slice: SLICE_AFTERWARDS },
-            }
+    /// Takes the core that runs next, one that may run, out of `ready`, with the number of steps that it may run.
+    pub(crate) fn choose(
+        &mut self,
+        ready: &mut VecDeque<CoreId>,
+        may_run: impl Fn(CoreId) -> bool,
+    ) -> Option<(CoreId, u64)> {
+        let first = ready.iter().position(|&core| may_run(core))?;
+        match self.choices_left.checked_sub(1) {
+            Some(left) => self.choices_left = left,
+            None => self.policy = Policy::Fair { slice: SLICE_AFTERWARDS },
         }
+        let candidates = || (first..ready.len()).filter(|&at| may_run(ready[at]));
         match self.policy {
             Policy::Fair { slice } => {
-                let core = ready.pop_front()?;
+                let core = ready.remove(first)?;
                 Some((core, slice / 2 + self.random.below(slice) + 1))
             }
             Policy::Random { slice_max } => {
-                if ready.is_empty() {
-                    return None;
-                }
-                let core = ready.remove(self.random.below(ready.len() as u64) as usize)?;
+                let chosen = self.random.below(candidates().count() as u64) as usize;
+                let chosen = candidates().nth(chosen)?;
+                let core = ready.remove(chosen)?;
                 let magnitude = self.random.below(u64::from(slice_max.max(2).ilog2()) + 1);
                 Some((core, 1 + self.random.below(1 << magnitude)))
             }
             Policy::Pct { .. } => {
-                let highest = (0..ready.len()).max_by_key(|&at| self.priorities[ready[at].index()])?;
+                let highest = candidates().max_by_key(|&at| self.priorities[ready[at].index()])?;
                 let core = ready.remove(highest)?;
                 let until_change = self.changes.last().map_or(u64::MAX, |&at| at.saturating_sub(self.steps));
                 Some((core, until_change.clamp(1, TURN_MAX)))
             }
         }
+    }
+
+    /// Whether cores run in turn, in slices about as long as each other, so that nothing but the time that it takes
+    /// depends on whether two of them run side by side.
+    pub(crate) fn is_fair(&self) -> bool {
+        matches!(self.policy, Policy::Fair { .. })
     }
 
     /// The core has run `steps` and is ready again, or not (`rests`).
@@ -173,7 +182,7 @@ mod tests {
             let mut ready: VecDeque<CoreId> = (0..5).map(CoreId).collect();
             let mut steps = [0u64; 5];
             for _ in 0..2_000 {
-                let (core, slice) = schedule.choose(&mut ready).expect("somebody is ready");
+                let (core, slice) = schedule.choose(&mut ready, |_| true).expect("somebody is ready");
                 steps[core.index()] += slice;
                 schedule.ran(core, slice, false);
                 ready.push_back(core);

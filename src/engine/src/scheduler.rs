@@ -2,8 +2,16 @@
 //!
 //! Guarantees that a core is at most in one place, that a sleeping core is woken by every change of its lines and by its
 //! alarm, and that a machine in which nothing can happen any more is noticed (hung, or stuck in a replay).
+//!
+//! No wake-up is lost. Of cores that could run, being ready and of a group of which none is away, each has a worker on its
+//! way that does not wait: what makes a core such a one happens under the queue's lock, at a call of a worker, or of whoever
+//! wakes a core. A worker that puts a core back picks again itself, so that one of the groups that are free now is
+//! for it; if there are several, it tells all workers that wait. Groups change at no other time. Whoever wakes
+//! a core tells one worker. Where every core is alone, as in a replay, that is all there is to it: no core that is ready is
+//! passed over.
 
 use crate::awaited::Awaited;
+use crate::groups::{Groups, Spent};
 use crate::schedule::Schedule;
 use crate::{Clock, ClockPolicy};
 use cantus_traces::CoreId;
@@ -18,8 +26,16 @@ use std::time::Instant;
 
 /// What a worker is to do next.
 pub(crate) enum Picked {
-    /// Run this core for so many steps at most. Whether other cores are ready, too.
-    Core(CoreId, u64, bool),
+    /// Run a core.
+    Core {
+        core: CoreId,
+        /// For so many steps at most.
+        slice: u64,
+        /// Other cores are ready, too.
+        others: bool,
+        /// The worker had to wait.
+        waited: bool,
+    },
     /// Nothing any more.
     Over,
     /// Every core sleeps, without an alarm.
@@ -46,6 +62,24 @@ pub(crate) enum Back {
     Over,
 }
 
+/// What a worker has done with a core.
+pub(crate) struct Done {
+    pub(crate) core: CoreId,
+    /// How many steps it has completed meanwhile.
+    pub(crate) steps: u64,
+    /// Where it stands now.
+    pub(crate) position: u64,
+    pub(crate) account: Option<Account>,
+}
+
+/// What a worker tells of its time with a core, where cores may lose time to each other.
+pub(crate) struct Account {
+    pub(crate) spent: Spent,
+    /// The running core that this one was last kept waiting by.
+    pub(crate) holder: Option<CoreId>,
+    pub(crate) now: Instant,
+}
+
 /// The longest slice while some core is blocked, in steps: it gets its next try soon.
 const SLICE_BESIDE_BLOCKED: u64 = 4_000;
 /// The same while some core waits for another one, which tells it.
@@ -55,6 +89,7 @@ const IDLE_LOOKS: u32 = 500;
 
 struct Queue {
     schedule: Schedule,
+    groups: Groups,
     ready: VecDeque<CoreId>,
     /// Alarms of the cores that sleep, in ticks.
     asleep: Vec<Option<u64>>,
@@ -94,6 +129,7 @@ impl Scheduler {
     pub(crate) fn new(cores: usize, schedule: Schedule) -> Self {
         let queue = Queue {
             schedule,
+            groups: Groups::new(cores),
             ready: (0..cores).map(|core| CoreId(core as u8)).collect(),
             asleep: vec![None; cores],
             sleepers: 0,
@@ -132,6 +168,7 @@ impl Scheduler {
         input_open: impl Fn() -> bool,
     ) -> Picked {
         let mut queue = self.queue.lock();
+        let mut waited = false;
         loop {
             let alarm = queue.asleep.iter().flatten().min().copied().filter(|&ticks| ticks != u64::MAX);
             if let Some(since) = queue.paced_since.take() {
@@ -152,7 +189,17 @@ impl Scheduler {
                 return Picked::AllBlocked(stuck);
             }
             let Queue {
-                schedule, ready, busy, is_blocked, blocked, awaited, round, picked_in, vain_in, ..
+                schedule,
+                groups,
+                ready,
+                busy,
+                is_blocked,
+                blocked,
+                awaited,
+                round,
+                picked_in,
+                vain_in,
+                ..
             } = &mut *queue;
             // A worker may have found its core blocked long ago, and have come back from there only now: what counts is
             // that each has been tried since something happened.
@@ -165,7 +212,8 @@ impl Scheduler {
             if let Some(core) = awaited.first(ready).and_then(|at| ready.remove(at)) {
                 ready.push_front(core);
             }
-            if let Some((core, slice)) = schedule.choose(ready) {
+            if let Some((core, slice)) = schedule.choose(ready, |core| groups.may_run(core)) {
+                groups.goes(core);
                 *busy += 1;
                 if std::mem::take(&mut is_blocked[core.index()]) {
                     *blocked -= 1;
@@ -176,7 +224,7 @@ impl Scheduler {
                     (false, false) => slice,
                 };
                 picked_in[core.index()] = *round;
-                return Picked::Core(core, slice, !ready.is_empty());
+                return Picked::Core { core, slice, others: !ready.is_empty(), waited };
             }
             let idle = queue.busy == 0;
             let is_virtual = clock.policy() == ClockPolicy::Virtual;
@@ -193,8 +241,13 @@ impl Scheduler {
                 None => None,
             };
             if queue.wake_due(clock) {
+                // One of them is for this worker.
+                if queue.ready.len() > 1 && queue.idle_workers != 0 {
+                    self.changed.notify_all();
+                }
                 continue;
             }
+            waited = true;
             queue.idle_workers += 1;
             if !queue.awaited.is_empty() && self.is_stirred(&mut queue) {
                 queue.idle_workers -= 1;
@@ -208,14 +261,11 @@ impl Scheduler {
         }
     }
 
-    /// A worker is done with `core`, which completed `steps` meanwhile and stands at `position`. Before the core falls
-    /// asleep, `sleeps_until` is asked when its timer brings it an interrupt, or whether there is one already; whatever
-    /// changes that afterwards wakes it up.
+    /// A worker is done with a core, which goes `back`. Before the core falls asleep, `sleeps_until` is asked when its timer
+    /// brings it an interrupt, or whether there is one already; whatever changes that afterwards wakes it up.
     pub(crate) fn put_back(
         &self,
-        core: CoreId,
-        steps: u64,
-        position: u64,
+        Done { core, steps, position, account }: Done,
         back: Back,
         clock: &Clock,
         sleeps_until: impl Fn() -> Option<u64>,
@@ -223,6 +273,10 @@ impl Scheduler {
         self.steps.fetch_add(steps, Relaxed);
         let mut queue = self.change();
         queue.busy -= 1;
+        queue.groups.comes_back(core);
+        if let Some(Account { spent, holder, now }) = account {
+            queue.groups.account(core, spent, holder, now);
+        }
         let vain = matches!(back, Back::Blocked | Back::Awaiting(..)) && steps == 0;
         if vain {
             queue.vain_in[core.index()] = queue.picked_in[core.index()];
@@ -260,10 +314,16 @@ impl Scheduler {
         queue.wake_due(clock);
         if queue.idle_workers != 0 {
             // With the last core over, or the last one asleep, the idle ones must look, too.
-            if queue.ready.len() > 1 || queue.busy == 0 {
+            let Queue { groups, ready, busy, .. } = &*queue;
+            if groups.are_single() {
+                if ready.len() > 1 || *busy == 0 {
+                    self.changed.notify_all();
+                } else {
+                    self.changed.notify_one();
+                }
+            } else if *busy == 0 && ready.is_empty() || groups.have_several(ready.iter().copied()) {
+                // One of them is for this worker.
                 self.changed.notify_all();
-            } else {
-                self.changed.notify_one();
             }
         }
     }
@@ -311,6 +371,11 @@ impl Scheduler {
             }
         });
         stirred()
+    }
+
+    /// Whether cores may be kept from running side by side.
+    pub(crate) fn groups_cores(&self) -> bool {
+        self.queue.lock().schedule.is_fair()
     }
 
     /// Steps that all cores have completed, as of their last slices.
@@ -379,173 +444,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Policy;
-    use crate::clock::TICKS_PER_SECOND;
-    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-    use std::sync::mpsc;
-
-    /// Longer than any test.
-    const DAY: u64 = 86_400 * TICKS_PER_SECOND;
-
-    /// A machine of one core, which sleeps until `alarm`, and its clock.
-    fn asleep(alarm: u64) -> (Scheduler, Clock) {
-        let scheduler = Scheduler::new(1, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 1));
-        let clock = Clock::new(ClockPolicy::Virtual, 1);
-        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
-        scheduler.put_back(CoreId(0), 0, 0, Back::Asleep, &clock, || Some(alarm));
-        (scheduler, clock)
-    }
-
-    /// Picks the core while input is open, and does `then` once the worker waits.
-    #[expect(clippy::disallowed_methods, reason = "a worker that waits, and what ends its wait")]
-    fn picks_when(scheduler: &Scheduler, clock: &Clock, then: impl FnOnce(&AtomicBool)) {
-        let open = AtomicBool::new(true);
-        let (asked, is_asked) = mpsc::channel();
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| {
-                let input_open = || {
-                    asked.send(()).expect("the test listens");
-                    open.load(SeqCst)
-                };
-                scheduler.pick(clock, || false, input_open)
-            });
-            is_asked.recv().expect("the worker asks");
-            // The worker has the queue's lock until it waits.
-            then(&open);
-            let picked = worker.join().expect("the worker picks");
-            assert!(matches!(picked, Picked::Core(CoreId(0), ..)));
-        });
-    }
-
-    /// Which core is picked, of machines that neither stop nor have input.
-    fn picked(scheduler: &Scheduler, clock: &Clock) -> Picked {
-        scheduler.pick(clock, || false, || false)
-    }
-
-    #[test]
-    fn rep_1_who_waits_is_told_and_not_looked_at_before() {
-        let scheduler = Scheduler::new(3, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 3));
-        let clock = Clock::new(ClockPolicy::Virtual, 3);
-        let back = |core, position, back| {
-            scheduler.put_back(CoreId(core), position, position, back, &clock, || None)
-        };
-        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core(CoreId(core), ..) if core == expected);
-        // Core 0 waits for core 2 to come to 20. It is not looked at before that.
-        assert!(is(0));
-        back(0, 0, Back::Awaiting(CoreId(2), 20));
-        assert!(is(1));
-        back(1, 7, Back::Ready);
-        assert!(is(2));
-        back(2, 19, Back::Ready);
-        assert!(is(1));
-        back(1, 7, Back::Ready);
-        assert!(is(2));
-        back(2, 20, Back::Ready);
-        assert!(is(1));
-        back(1, 7, Back::Over);
-        assert!(is(0), "it has been told");
-        // It waits for what has happened already, and for a core whose part is over: it goes on at once.
-        back(0, 1, Back::Awaiting(CoreId(2), 20));
-        assert!(is(2));
-        back(2, 21, Back::Ready);
-        assert!(is(0));
-        back(0, 1, Back::Awaiting(CoreId(1), 1000));
-        assert!(is(2));
-        back(2, 30, Back::Over);
-        assert!(is(0));
-        // For itself: that never comes.
-        back(0, 0, Back::Awaiting(CoreId(0), 1000));
-        assert!(matches!(picked(&scheduler, &clock), Picked::AllBlocked(CoreId(0))));
-    }
-
-    #[test]
-    fn rep_1_a_core_that_runs_tells_those_that_wait_for_it() {
-        let scheduler = Scheduler::new(4, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, 4));
-        let clock = Clock::new(ClockPolicy::Virtual, 4);
-        let is = |expected| matches!(picked(&scheduler, &clock), Picked::Core(CoreId(core), ..) if core == expected);
-        assert!(is(0) && is(1) && is(2) && is(3));
-        for (core, position) in [(0, 20), (1, 30)] {
-            let back = Back::Awaiting(CoreId(3), position);
-            scheduler.put_back(CoreId(core), 0, 0, back, &clock, || None);
-        }
-        assert_eq!((scheduler.awaited_at(CoreId(3)), scheduler.awaited_at(CoreId(2))), (20, u64::MAX));
-        scheduler.came_by(CoreId(3), 29);
-        assert_eq!(scheduler.awaited_at(CoreId(3)), 30);
-        assert!(is(0));
-        // It has passed what core 2 waits for, and that is known already.
-        scheduler.put_back(CoreId(2), 0, 0, Back::Awaiting(CoreId(3), 29), &clock, || None);
-        assert!(is(2));
-        scheduler.put_back(CoreId(3), 40, 40, Back::Over, &clock, || None);
-        assert_eq!(scheduler.awaited_at(CoreId(3)), u64::MAX);
-        assert!(is(1));
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "workers that wait for each other's cores")]
-    fn rep_1_no_worker_sleeps_while_a_core_can_go_on() {
-        const CORES: usize = 3;
-        const STEPS: u64 = 4_000;
-        let scheduler = Scheduler::new(CORES, Schedule::new(Policy::Fair { slice: 1000 }, 0, 0, CORES));
-        let clock = Clock::new(ClockPolicy::Virtual, CORES);
-        let positions: [AtomicU64; CORES] = Default::default();
-        // After each of its steps a core waits for the next core to have as many. A step takes about as long as a worker
-        // looks whether it is over, so that it often ends when the worker is about to sleep.
-        let work = || {
-            let mut picks = 0_u32;
-            while let Picked::Core(core, ..) = picked(&scheduler, &clock) {
-                picks += 1;
-                (0..picks % (2 * IDLE_LOOKS)).for_each(|_| std::hint::spin_loop());
-                let position = positions[core.index()].fetch_add(1, SeqCst) + 1;
-                let next = CoreId((core.index() + 1) as u8 % CORES as u8);
-                let back = if position == STEPS { Back::Over } else { Back::Awaiting(next, position) };
-                scheduler.put_back(core, 1, position, back, &clock, || None);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..CORES {
-                scope.spawn(work);
-            }
-        });
-        assert_eq!(positions.map(AtomicU64::into_inner), [STEPS; CORES]);
-    }
-
-    #[test]
-    fn virtual_time_jumps_while_no_input_can_come() {
-        let (scheduler, clock) = asleep(DAY);
-        assert!(matches!(scheduler.pick(&clock, || false, || false), Picked::Core(CoreId(0), ..)));
-        assert_eq!(clock.now(), DAY);
-    }
-
-    #[test]
-    fn virtual_time_passes_as_the_hosts_while_input_may_come() {
-        let (scheduler, clock) = asleep(DAY);
-        picks_when(&scheduler, &clock, |_| scheduler.wake(CoreId(0), &clock));
-        assert!(clock.now() < DAY, "the timer is still to come");
-    }
-
-    #[test]
-    fn virtual_time_jumps_once_no_input_can_come_any_more() {
-        let (scheduler, clock) = asleep(DAY);
-        picks_when(&scheduler, &clock, |open| {
-            open.store(false, SeqCst);
-            scheduler.wake_workers();
-        });
-        assert_eq!(clock.now(), DAY);
-    }
-
-    #[test]
-    fn a_timer_comes_by_itself_while_input_may_come() {
-        let (scheduler, clock) = asleep(1);
-        assert!(matches!(scheduler.pick(&clock, || false, || true), Picked::Core(CoreId(0), ..)));
-        assert_eq!(clock.now(), 1);
-    }
-
-    #[test]
-    fn time_passes_without_a_timer_too() {
-        let (scheduler, clock) = asleep(u64::MAX);
-        picks_when(&scheduler, &clock, |_| scheduler.wake(CoreId(0), &clock));
-        assert!(clock.now() < DAY);
-    }
-}
+mod tests;

@@ -71,8 +71,8 @@ struct Claim {
     refusals: u32,
 }
 
-/// Transfers of a page between different cores, less those that went to the line of the transfer before, which make it
-/// worth while to split the page.
+/// Transfers of a page that a core had to wait for, less those that went to the line of the transfer before, which make it
+/// worth while to split the page. What is taken from parked cores costs less than the accesses to a split page.
 const SPLIT_AT: i16 = 8;
 /// A page whose last transfer is further back than this many steps of the taker starts counting anew: an access to a line
 /// of a split page costs several times as much as one by a fast entry, so that only a page that is handed over every few
@@ -90,13 +90,15 @@ struct Page {
     evidence: i16,
     last_line: u8,
     last_position: u64,
+    /// Since the last transfer, a core has had to wait for the page.
+    is_awaited: bool,
     claim: Option<Claim>,
 }
 
 impl Default for Page {
     fn default() -> Self {
         let shape = Shape::Whole(GranuleState::default());
-        Self { shape, evidence: 0, last_line: 0, last_position: 0, claim: None }
+        Self { shape, evidence: 0, last_line: 0, last_position: 0, is_awaited: false, claim: None }
     }
 }
 
@@ -127,6 +129,9 @@ impl Page {
 
     /// Counts a transfer of the whole page to `line`; says whether to split.
     fn transferred(&mut self, line: u8, position: u64) -> bool {
+        if !std::mem::take(&mut self.is_awaited) {
+            return false;
+        }
         if position.abs_diff(self.last_position) > FORGET_AFTER {
             self.evidence = 0;
         }
@@ -195,7 +200,10 @@ impl Ownership {
         }
         let state = entry.state(granule.line).expect("the granule is of the page's shape");
         let others = state.in_the_way(core, right);
-        self.displace(state, others, granule, right, Some(core))?;
+        if let Err(waiting) = self.displace(state, others, granule, right, Some(core)) {
+            entry.is_awaited = true;
+            return Err(waiting);
+        }
         let entered = after.len();
         state.enter(core, position, right, after);
         entry.comes(core, granule.line);
@@ -271,8 +279,7 @@ impl Ownership {
         before.retain(|edge| edge.core != core);
         before.push(Edge { core, position });
         entry.shape = Shape::Whole(GranuleState::exclusive(core, position, before));
-        entry.evidence = 0;
-        entry.claim = None;
+        (entry.evidence, entry.is_awaited, entry.claim) = (0, false, None);
         true
     }
 

@@ -5,7 +5,8 @@
 use cantus_memory::{Granule, PageIndex, Right};
 
 const ENTRIES: usize = 64;
-/// After so many accesses to a split page without losing any of it, it is worth while to try to merge it.
+/// After so many accesses to a split page for which neither this core nor one that runs beside it had to wait, it is worth
+/// while to try to merge it: what parked cores hand over costs little, but an access to a line costs more than one to a page.
 const CALM_AFTER: u32 = 4096;
 
 #[derive(Clone, Copy)]
@@ -70,7 +71,14 @@ impl SplitPages {
         if !keep_read {
             entry.read &= !lines;
         }
-        entry.calm = 0;
+    }
+
+    /// A core has had to wait for the page, or a line of it.
+    pub fn awaited(&mut self, page: PageIndex) {
+        let entry = self.entry(page);
+        if entry.page == page {
+            entry.calm = 0;
+        }
     }
 
     /// Whether to try to merge the page now; counts anew when it says so.

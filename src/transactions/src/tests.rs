@@ -96,8 +96,9 @@ fn a_page_that_ping_pongs_between_lines_is_split_and_merged_when_calm() {
     for turn in 0..64u64 {
         let (core, other) = ((turn % 2) as u8, (turn % 2) as u8 ^ 1);
         granule = get(&ownership, core, core * 8, Right::Write).unwrap().0;
-        ownership.park(CoreId(core), turn);
         run(&ownership, other);
+        get(&ownership, other, other * 8, Right::Write).unwrap_err();
+        ownership.park(CoreId(core), turn);
         if granule.line.is_some() {
             break;
         }
@@ -124,6 +125,19 @@ fn a_page_that_moves_as_one_stays_whole() {
     for turn in 0..200u64 {
         let (core, other) = ((turn % 2) as u8, (turn % 2) as u8 ^ 1);
         assert_eq!(get(&ownership, core, 5, Right::Write).unwrap().0, WHOLE);
+        run(&ownership, other);
+        get(&ownership, other, 5, Right::Write).unwrap_err();
+        ownership.park(CoreId(core), turn);
+    }
+}
+
+#[test]
+fn a_page_that_nobody_has_to_wait_for_stays_whole() {
+    let (ownership, _) = cores(2);
+    run(&ownership, 0);
+    for turn in 0..200u64 {
+        let (core, other) = ((turn % 2) as u8, (turn % 2) as u8 ^ 1);
+        assert_eq!(get(&ownership, core, core * 8, Right::Write).unwrap().0, WHOLE);
         ownership.park(CoreId(core), turn);
         run(&ownership, other);
     }
@@ -155,12 +169,16 @@ fn ord_3_a_split_or_a_merge_that_was_for_nothing_hides_nobody() {
     for turn in 0..64 {
         owner = (turn % 2) as u8;
         run(&ownership, owner);
-        let granule = ownership.acquire(CoreId(owner), turn, PAGE, owner * 8, Right::Write, &mut Vec::new());
-        if granule.unwrap().line.is_some() {
+        let acquire =
+            || ownership.acquire(CoreId(owner), turn, PAGE, owner * 8, Right::Write, &mut Vec::new());
+        if turn > 0 {
+            acquire().unwrap_err();
+            ownership.park(CoreId(owner ^ 1), turn);
+        }
+        if acquire().unwrap().line.is_some() {
             ownership.park(CoreId(owner), turn);
             break;
         }
-        ownership.park(CoreId(owner), turn + 1);
     }
     let other = owner ^ 1;
     run(&ownership, 2);

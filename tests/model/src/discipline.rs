@@ -51,14 +51,30 @@ pub fn play(scenario: &Scenario) {
         progress: (0..cores).map(|_| Counter::new(0)).collect(),
         hold: scenario.hold,
     });
+    // Who has taken the page last, and runs until another one has had to wait for it; and where it stands.
+    let mut holder: Option<(CoreId, u64)> = None;
     for &(core, line) in &scenario.before {
-        let (mut revoked, mut after) = (Vec::new(), Vec::new());
-        let position = stage.progress[usize::from(core)].fetch_add(1, SeqCst);
-        stage.ownership.unpark(CoreId(core), &mut revoked);
-        let got =
-            stage.ownership.acquire(CoreId(core), position, PageIndex(0), line, Right::Write, &mut after);
+        let core = CoreId(core);
+        let position = stage.progress[core.index()].fetch_add(1, SeqCst);
+        stage.ownership.unpark(core, &mut Vec::new());
+        let acquire =
+            || stage.ownership.acquire(core, position, PageIndex(0), line, Right::Write, &mut Vec::new());
+        let mut got = acquire();
+        if let Some((holder, position)) = holder.replace((core, position + 1)) {
+            stage.ownership.park(holder, position);
+            got = acquire();
+        }
         got.expect("everybody else is parked");
-        stage.ownership.park(CoreId(core), position + 1);
+    }
+    if let Some((holder, position)) = holder {
+        // Somebody waits for it now, too.
+        let other = CoreId(1 - holder.0);
+        let stands = stage.progress[other.index()].load(SeqCst);
+        stage.ownership.unpark(other, &mut Vec::new());
+        let got = stage.ownership.acquire(other, stands, PageIndex(0), 0, Right::Write, &mut Vec::new());
+        stage.ownership.park(other, stands);
+        stage.ownership.park(holder, position);
+        got.err().map(|waiting| assert_eq!(waiting.holder, holder));
     }
     let threads: Vec<_> = scenario
         .scripts

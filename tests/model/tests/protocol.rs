@@ -201,7 +201,7 @@ mod seeded {
         unpark_hides_what_was_lost: "ORD-";
         unpark_is_not_seen: "ORD-2";
         answer_gives_what_nobody_is_told: "ORD-";
-        merge_takes_from_those_who_run: "ORD-1";
+        merge_takes_from_those_who_run: "ORD-";
         split_keeps_the_whole_page: "ORD-";
     }
 
