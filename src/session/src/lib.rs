@@ -64,6 +64,7 @@ mod stop_on;
 mod stretch;
 mod verify;
 mod watch;
+mod warnings;
 
 pub use attach::Attachment;
 pub use cantus_analyses::diff::Difference;
@@ -91,6 +92,7 @@ pub use statistics::Statistics;
 pub use stop_on::StopOn;
 pub use verify::{Narrowed, Verified, verify, verify_stretches};
 
+pub use warnings::Warnings;
 /// README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -4,9 +4,11 @@ use crate::executor::Chosen;
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
 use crate::{
+use crate::warnings::Warned;
     Error, Executor, Guest, GuestFile, Moment, Options, Output, PerfMap, Peripherals, Span, Statistics,
 };
-use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
+    Warnings,
+use cantus_engine::{Ended, Engine, Host, Outcome, Policy};
 use cantus_interp::Core;
 use cantus_machine::ISA;
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
@@ -25,6 +27,8 @@ pub struct ReplayOptions {
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
     /// The guest's files that the trace does not hold.
+    /// Who is told of what went wrong in the guest's devices. Nobody by default.
+    pub warnings: Warnings,
     pub files: Vec<GuestFile>,
     /// Ends the replay from outside.
     pub interrupt: crate::Interrupt,
@@ -36,8 +40,9 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        let Options { workers, executor, perf_map, output, interrupt, .. } = Options::default();
-        Self { workers, executor, perf_map, output, files: Vec::new(), interrupt, from: None, to: None }
+        let Options { workers, executor, perf_map, output, warnings, interrupt, .. } = Options::default();
+        let files = Vec::new();
+        Self { workers, executor, perf_map, output, warnings, files, interrupt, from: None, to: None }
     }
 }
 
@@ -141,7 +146,7 @@ impl Opened {
         span: Span,
         wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
-        self.start_before(Box::new(NoHost), options, span, wrap)
+        self.start_before(Box::new(Warned(options.warnings.clone())), options, span, wrap)
     }
 
     /// The same before a host that overhears what the devices ask.

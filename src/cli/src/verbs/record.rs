@@ -156,7 +156,7 @@ impl Record {
             attachments,
             checkpoint_interval: self.checkpoint_every,
             keep_last: self.keep_last,
-            ..with_trace_args(run::options(&run, &captured, raw.as_ref())?, &self.trace)
+            ..with_trace_args(run::options(&run, &captured, raw.as_ref(), voice)?, &self.trace)
         };
         let recorded = match &self.output {
             Some(path) => self.record_to(&subject, &options, path, voice),

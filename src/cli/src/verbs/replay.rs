@@ -87,6 +87,7 @@ impl Replay {
                 true => Output::Captured(captured.clone()),
                 false => Output::Stdout(Printed::default()),
             },
+            warnings: voice.warnings(),
             interrupt: stop::on_ctrl_c(),
             from: self.from.map(|MomentArg(moment)| moment),
             to: self.to.map(|MomentArg(moment)| moment),
