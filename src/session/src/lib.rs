@@ -41,6 +41,7 @@
 //! ```
 
 mod attach;
+mod board;
 mod diff;
 mod dump;
 mod error;
@@ -63,8 +64,8 @@ mod statistics;
 mod stop_on;
 mod stretch;
 mod verify;
-mod watch;
 mod warnings;
+mod watch;
 
 pub use attach::Attachment;
 pub use cantus_analyses::diff::Difference;
@@ -91,8 +92,8 @@ pub use seek::{Span, Stand};
 pub use statistics::Statistics;
 pub use stop_on::StopOn;
 pub use verify::{Narrowed, Verified, verify, verify_stretches};
-
 pub use warnings::Warnings;
+
 /// README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
