@@ -278,7 +278,7 @@ fn chk_2_a_board_that_this_build_does_not_make_is_told_before_the_first_step() {
         altered.by_ref().for_each(|setting| setting.value = "00".repeat(16));
         with_header(&trace, &streams, &header, &program, &folder)
     };
-    let parts = ["board-device-tree", "board-devices"];
+    let parts = ["board-tree", "board-devices"];
     let error = cantus::verify(other_board(&parts), &ReplayOptions::default()).unwrap_err();
     assert!(matches!(error, cantus::Error::Board { .. }), "{error}");
     let text = error.to_string();

@@ -11,7 +11,7 @@ pub(crate) const BUILD: &str = concat!("cantus ", env!("CARGO_PKG_VERSION"));
 
 /// Names of the settings of a trace's machine, and what the parts are called.
 const FIRMWARE: (&str, &str) = ("board-firmware", "firmware");
-const DEVICE_TREE: (&str, &str) = ("board-device-tree", "device tree");
+const DEVICE_TREE: (&str, &str) = ("board-tree", "device tree");
 const DEVICES: (&str, &str) = ("board-devices", "devices");
 
 /// What a trace says of the board that it was recorded on.
