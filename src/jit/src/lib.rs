@@ -11,6 +11,8 @@ mod listener;
 
 #[cfg(target_arch = "x86_64")]
 mod access;
+#[cfg(target_arch = "x86_64")]
+mod cache;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
@@ -39,8 +41,8 @@ mod unit;
 mod ways;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub use elsewhere::{Jit, jit};
-pub use limits::Limits;
+pub use elsewhere::{Jit, Shared, jit};
+pub use limits::{CODE_BYTES, Limits};
 pub use listener::{Block, Listener, Listening};
 #[cfg(target_arch = "x86_64")]
-pub use native::{Jit, Native, jit};
+pub use native::{Jit, Native, Shared, jit};
