@@ -54,8 +54,20 @@ fn with_program(trace: &Trace, streams: &Streams, program: &[u8], folder: &TempD
         images: vec![Image::stored("other", cantus_traces::ImageRole::Program, program)],
         ..trace.header().clone()
     };
-    let path = folder.path().join("other-guest.cantus");
-    let (writer, lanes) = TraceWriter::create(&path, &header, &[program], WriterOptions::default()).unwrap();
+    with_header(trace, streams, &header, program, folder)
+}
+
+/// The same trace under another header.
+fn with_header(
+    trace: &Trace,
+    streams: &Streams,
+    header: &Header,
+    program: &[u8],
+    folder: &TempDir,
+) -> PathBuf {
+    let path = folder.path().join("other-header.cantus");
+    let options = WriterOptions { force: true, ..WriterOptions::default() };
+    let (writer, lanes) = TraceWriter::create(&path, header, &[program], options).unwrap();
     let footer = trace.footer().unwrap().clone();
     for (mut lane, events) in lanes.into_iter().zip(streams) {
         events.iter().for_each(|(position, event)| lane.append(*position, event));
@@ -250,4 +262,33 @@ fn chk_1_a_byte_that_no_core_reads_is_caught_at_the_first_cut() {
     let first = &trace.machine_digests().unwrap()[0];
     assert_eq!(divergence.position, first.positions[divergence.core.index()], "CHK-2: {divergence}");
     assert_eq!(divergence.agreed, Position(0), "CHK-2: {divergence}");
+}
+
+/// A trace whose machine had something else in it than this build puts there is refused, and it is said what.
+#[test]
+fn chk_2_a_board_that_this_build_does_not_make_is_told_before_the_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, streams) = recording("hello", 2, &folder);
+    let program = trace.image(0).unwrap();
+    let other_board = |parts: &[&str]| {
+        let mut header = trace.header().clone();
+        header.recorder = "cantus 0.0.1".to_owned();
+        let settings = header.configuration.settings.iter_mut();
+        let mut altered = settings.filter(|setting| parts.contains(&setting.name.as_str()));
+        altered.by_ref().for_each(|setting| setting.value = "00".repeat(16));
+        with_header(&trace, &streams, &header, &program, &folder)
+    };
+    let parts = ["board-tree", "board-devices"];
+    let error = cantus::verify(other_board(&parts), &ReplayOptions::default()).unwrap_err();
+    assert!(matches!(error, cantus::Error::Board { .. }), "{error}");
+    let text = error.to_string();
+    for words in
+        ["board that this build does not make", "in device tree, devices;", "by cantus 0.0.1, this is cantus"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let error = cantus::diff(trace.path(), other_board(&parts[..1])).unwrap_err();
+    assert!(error.to_string().contains("it differs in device tree;"), "{error}");
+    let same = cantus::verify(other_board(&[]), &ReplayOptions::default()).unwrap();
+    assert_eq!(same.replayed.verdict, Verdict::Identical);
 }

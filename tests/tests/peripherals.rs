@@ -2,11 +2,15 @@
 
 use cantus::{
     Captured, Drive, Guest, GuestFile, Options, Outcome, Output, Peripheral, Peripherals, Policy,
-    ReplayOptions, Verdict,
+    ReplayOptions, Verdict, Warnings,
 };
 use cantus_guests::Catalogue;
+use cantus_isa::riscv::Opcode::{Sw, Wfi};
+use cantus_tests::assembler::register::{T, ZERO};
+use cantus_tests::assembler::{Assembler, i, s};
 use cantus_traces::{DeviceId, Event, Position, Trace};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 /// Every byte of sector n is n.
 fn image() -> Vec<u8> {
@@ -164,4 +168,49 @@ fn an_answer_that_is_missing_or_altered_is_noticed() {
 
 fn is_answer(events: &[(Position, Event)]) -> Option<usize> {
     events.iter().position(|(_, event)| matches!(event, Event::Answer { .. }))
+}
+
+/// A driver whose queue has rings outside of RAM: two notifications before a reset, and one after it.
+fn careless_driver() -> Guest {
+    let mut code = Assembler::new(0x8000_0000, false);
+    let mut store = |base: u64, writes: &[(i32, u64)]| {
+        code.number(T[0], base);
+        for &(offset, value) in writes {
+            code.number(T[1], value);
+            code.op(s(Sw, T[1], T[0], offset));
+        }
+    };
+    let (ready, notify, status) = (0x44, 0x50, 0x70);
+    let set_up = [(ready, 1), (status, 4), (notify, 0)];
+    store(0x1000_2000, &set_up);
+    store(0x1000_2000, &[(notify, 0), (status, 0)]);
+    store(0x1000_2000, &set_up);
+    store(0x10_0000, &[(0, 0x5555)]);
+    code.op(i(Wfi, ZERO, ZERO, 0));
+    Guest::new("careless", code.finish())
+}
+
+#[test]
+fn the_user_is_told_once_why_a_device_needs_a_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("careless.cantus");
+    let slots = vec![Peripheral::Console { columns: 80, rows: 25 }, Peripheral::Entropy];
+    let peripherals = Peripherals { slots, is_legacy: false };
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let warnings = Warnings::new({
+        let said = said.clone();
+        move |what| said.lock().unwrap().push(what.to_owned())
+    });
+    let options = Options { peripherals, warnings: warnings.clone(), ..Options::default() };
+    let expected =
+        "virtio slot 1: virtio-entropy needs a reset: its driver gave it an address outside of RAM";
+    let expected = vec![expected.to_owned(); 2];
+
+    assert_eq!(cantus::run(&careless_driver(), &options).unwrap().outcome, Outcome::Exit(0));
+    assert_eq!(std::mem::take(&mut *said.lock().unwrap()), expected, "a free run");
+    cantus::record(&careless_driver(), &options, &path, false).unwrap();
+    assert_eq!(std::mem::take(&mut *said.lock().unwrap()), expected, "a recording");
+    let options = ReplayOptions { warnings, ..ReplayOptions::default() };
+    assert_eq!(cantus::replay(&path, &options).unwrap().verdict, Verdict::Identical);
+    assert_eq!(std::mem::take(&mut *said.lock().unwrap()), expected, "a replay");
 }

@@ -2,6 +2,7 @@
 //!
 //! Help, completions and manual page come from these definitions.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -77,13 +78,13 @@ pub struct MachineArgs {
     #[command(flatten)]
     pub devices: DeviceArgs,
     /// Emulated cores, 1 to 255
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=CORES_MAX as u64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number(1..=CORES_MAX as u64), allow_hyphen_values = true)]
     pub smp: u64,
     /// RAM, in MiB or with a suffix K, M or G
-    #[arg(short, long, value_name = "SIZE", default_value = "128M", value_parser = size)]
+    #[arg(short, long, value_name = "SIZE", default_value = "128M", value_parser = size, allow_hyphen_values = true)]
     pub memory: u64,
     /// Host threads that run the cores [default: one a host CPU; hunt: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = number(1..=WORKERS_MAX), allow_hyphen_values = true)]
     pub workers: Option<u64>,
     #[command(flatten)]
     pub executor: ExecutorArgs,
@@ -91,10 +92,10 @@ pub struct MachineArgs {
     #[arg(long, value_enum, default_value = "virtual")]
     pub clock: Clock,
     /// Varies the schedule. With one worker, the virtual clock and no input, the same seed gives the same run
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number(0..=u64::MAX), allow_hyphen_values = true)]
     pub seed: u64,
     /// End the run with status 124 when a core has executed so many instructions
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub max_instructions: Option<u64>,
     /// End the run with status 123 when a line of the guest's console matches. An unfinished line matches once something
     /// stands behind the match
@@ -207,13 +208,13 @@ pub struct RunArgs {
     pub schedule: Schedule,
     /// After so many choices of the schedule, cores run in turn, as fair does. Runs that differ by one in this are the
     /// same up to that choice [default: no limit]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub choices: Option<u64>,
     /// Write the words from begin_signature to end_signature here at the end
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
     /// Bytes of a word of the signature
-    #[arg(long, value_name = "BYTES", default_value = "4", requires = "signature", value_parser = granularity)]
+    #[arg(long, value_name = "BYTES", default_value = "4", requires = "signature", value_parser = granularity, allow_hyphen_values = true)]
     pub signature_granularity: usize,
     /// Print the outcome, with the guest's console output, as JSON
     #[arg(long)]
@@ -226,7 +227,7 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
     /// Take the digest of a core every so many of its instructions; 0: only at the end
-    #[arg(long, value_name = "N", default_value = "1000000", value_parser = count)]
+    #[arg(long, value_name = "N", default_value = "1000000", value_parser = count, allow_hyphen_values = true)]
     pub digest_interval: u64,
     /// Leave the guest's bytes out of the trace: to replay it, the same file must be given again
     #[arg(long)]
@@ -333,6 +334,18 @@ impl FromStr for PositionRange {
     }
 }
 
+/// The most host threads that run cores, and the most jobs that run at once.
+pub const WORKERS_MAX: u64 = 1024;
+
+/// Reads a number of this range. A flag of it takes values that begin with a hyphen, too, so that its name stands in the
+/// complaint about them.
+pub fn number(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+    }
+}
+
 /// A number, which may have `_` or `,` between its digits, or a suffix k, M or G for thousands.
 pub fn count(text: &str) -> Result<u64, String> {
     let digits: String = text.chars().filter(|character| !matches!(character, '_' | ',')).collect();
@@ -358,6 +371,9 @@ fn size(text: &str) -> Result<u64, String> {
         [("k", 10), ("m", 20), ("g", 30), ("t", 40), ("kib", 10), ("mib", 20), ("gib", 30), ("tib", 40)];
     let split = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (digits, suffix) = text.split_at(split);
+    if digits.is_empty() {
+        return Err("expected a size, such as 256M or 2G".to_owned());
+    }
     let shift = match suffix.to_ascii_lowercase().as_str() {
         "" => 20,
         suffix => UNITS

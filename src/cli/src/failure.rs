@@ -170,6 +170,8 @@ impl From<cantus::Error> for Failure {
             Error::Image(_) | Error::Machine(_) | Error::Incompatible { .. } | Error::Setting { .. } => {
                 Self::new(status::BAD_DATA, message)
             }
+            Error::Board { .. } => Self::new(status::BAD_DATA, message)
+                .advise("replay it with the build that recorded it, or record it again"),
             Error::Trace(error) => error.into(),
             Error::NoSuchMoment { .. } => Self::usage(message),
             Error::Checkpoint { .. } => Self::new(status::BAD_DATA, message).advise(

@@ -3,7 +3,7 @@
 //! Results go to the standard output, everything else to the standard error. Colours and progress are shown on terminals
 //! only; colours not where `NO_COLOR` is set.
 
-use cantus::Interrupt;
+use cantus::{Interrupt, Warnings};
 use cantus_analyses::diff::grouped;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -45,6 +45,11 @@ impl Voice {
             // Nobody may be there to be told; that is no reason to end.
             let _ = writeln!(anstream::stderr(), "{text}");
         }
+    }
+
+    /// Says what goes wrong in a guest's devices.
+    pub fn warnings(self) -> Warnings {
+        Warnings::new(move |what| self.say(format_args!("{} {what}", "warning:".style(strong()))))
     }
 
     /// Shows that something is going on, and for how long, if somebody watches.

@@ -93,6 +93,10 @@ pub trait Outside {
 
     /// Tells the host something, which a replay's host does not hear. Only when the step can no longer be refused.
     fn tell_host(&mut self, message: &[u8]);
+
+    /// Tells the user, in a line without an end, what went wrong that otherwise only the guest is told. A replay tells the
+    /// same. Only when the step can no longer be refused.
+    fn warn(&mut self, what: &str);
 }
 
 /// A device with registers in the physical address space.

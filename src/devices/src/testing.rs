@@ -18,6 +18,7 @@ pub enum Told {
     Stop(Outcome),
     Asked(Vec<u8>),
     Host(Vec<u8>),
+    Warned(String),
 }
 
 /// What a step holds.
@@ -185,6 +186,10 @@ impl Outside for Bench {
 
     fn tell_host(&mut self, message: &[u8]) {
         self.tell(Told::Host(message.to_vec()));
+    }
+
+    fn warn(&mut self, what: &str) {
+        self.tell(Told::Warned(what.to_owned()));
     }
 }
 

@@ -94,4 +94,7 @@ pub trait BusContext {
 
     /// Tells the host something. A replay's host hears nothing.
     fn tell_host(&mut self, device: DeviceId, message: &[u8]);
+
+    /// Tells the user what went wrong in a device, in a replay as in the recorded run. No guest sees it.
+    fn warn(&mut self, device: DeviceId, what: &str);
 }

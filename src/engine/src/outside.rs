@@ -29,6 +29,11 @@ pub trait Host: Send + Sync {
     /// A device tells the host something.
     fn told(&self, device: DeviceId, message: &[u8]);
 
+    /// Something went wrong in a device, of which the user should know. Live and in a replay.
+    fn warned(&self, device: DeviceId, what: &str) {
+        let _ = (device, what);
+    }
+
     /// In a replay: a device asked what it had asked, and was answered what the trace says.
     fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
         let _ = (device, question, answer);
@@ -42,6 +47,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn told(&self, device: DeviceId, message: &[u8]) {
         (**self).told(device, message);
+    }
+
+    fn warned(&self, device: DeviceId, what: &str) {
+        (**self).warned(device, what);
     }
 
     fn overheard(&self, device: DeviceId, question: &[u8], answer: &[u8]) {
@@ -302,6 +311,10 @@ impl Outside {
 
     pub(crate) fn tell_host(&self, device: DeviceId, message: &[u8]) {
         self.host.told(device, message);
+    }
+
+    pub(crate) fn warn(&self, device: DeviceId, what: &str) {
+        self.host.warned(device, what);
     }
 
     pub(crate) fn output(&self, bytes: &[u8]) {

@@ -255,4 +255,9 @@ impl<B: Boundary> BusContext for Access<'_, '_, B> {
             self.window.outside.tell_host(device, message);
         }
     }
+
+    fn warn(&mut self, device: DeviceId, what: &str) {
+        self.committed = true;
+        self.window.outside.warn(device, what);
+    }
 }

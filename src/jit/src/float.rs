@@ -4,8 +4,8 @@
 //! the guest's; both come into the core whenever code is left, for a step, too (`frame.rs`). Both sides detect tininess
 //! after rounding, so flags are the same. A single is always in its box: instructions that compute one copy the upper half
 //! from their first operand. NaN results are made canonical (`known.rs`). What else hosts do otherwise is interpreted:
-//! operands that are not NaN-boxed, conversions that do not fit, rounding modes that the host lacks. Whatever flags the host
-//! has already raised the guest raises, too.
+//! operands that are not NaN-boxed, conversions that do not fit, rounding modes that the host lacks, arithmetic that is not
+//! rounded as `frm` says. Whatever flags the host has already raised the guest raises, too.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not listed in `is_translated` is a step")]
 
@@ -23,13 +23,15 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 const DYNAMIC: u8 = 7;
 /// Towards zero.
 const TOWARDS_ZERO: u8 = 1;
+/// The fields of the modes that the host rounds in by an operand of `roundsd`, with what stands for each there.
+const STATIC: [(u8, i8); 3] = [(0, 0), (2, 1), (3, 2)];
 /// Upper half of a boxed single.
 const BOX: u64 = 0xffff_ffff << 32;
 
 /// Whether an instruction of F or D is translated.
 #[rustfmt::skip]
 pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
-    // Where the result is exact, any mode that there is will do.
+    // Where the result is exact, any mode that there is will do. (A host with fused operations has `roundsd`, too.)
     let exact = op.rm <= 4 || op.rm == DYNAMIC;
     match op.code {
         Flw | Fld | Fsw | Fsd | FmvXW | FmvXD | FmvWX | FmvDX => true,
@@ -40,10 +42,18 @@ pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
         FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD =>
             op.rm == DYNAMIC && has_fusion,
         FcvtDS | FcvtDW | FcvtDWu => exact,
-        FcvtSD | FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDL | FcvtDLu => op.rm == DYNAMIC,
-        FcvtWS | FcvtLS | FcvtWD | FcvtLD => op.rm == DYNAMIC || op.rm == TOWARDS_ZERO,
+        FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDL | FcvtDLu => exact,
+        FcvtSD => op.rm == DYNAMIC,
+        FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD =>
+            op.rm == DYNAMIC || op.rm == TOWARDS_ZERO || has_fusion && rounding(op).is_some(),
+        FclassS | FclassD => true,
         _ => false,
     }
+}
+
+/// What stands for the mode of an instruction as an operand of `roundsd`.
+fn rounding(op: &Op) -> Option<i8> {
+    STATIC.iter().find(|(mode, _)| *mode == op.rm).map(|&(_, host)| host)
 }
 
 /// The state of the frame that a block's floating point needs in the end.
@@ -62,7 +72,8 @@ pub(crate) fn needed(block: &Block, has_fusion: bool) -> i32 {
 #[rustfmt::skip]
 fn state(code: Opcode) -> i32 {
     match code {
-        Fsw | Fsd | FmvXW | FmvXD | FeqS | FltS | FleS | FeqD | FltD | FleD | FcvtWS | FcvtLS | FcvtWD | FcvtLD => FILLED,
+        Fsw | Fsd | FmvXW | FmvXD | FeqS | FltS | FleS | FeqD | FltD | FleD | FclassS | FclassD
+        | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD => FILLED,
         _ => DIRTY,
     }
 }
@@ -74,7 +85,8 @@ fn operands(op: &Op) -> Vec<u8> {
         Flw | Fld | FmvWX | FmvDX => vec![],
         FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu => vec![],
         Fsw | Fsd => vec![op.rs2],
-        FmvXW | FmvXD | FsqrtS | FsqrtD | FcvtSD | FcvtDS | FcvtWS | FcvtLS | FcvtWD | FcvtLD => vec![op.rs1],
+        FmvXW | FmvXD | FsqrtS | FsqrtD | FcvtSD | FcvtDS | FclassS | FclassD
+        | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD => vec![op.rs1],
         FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD => vec![op.rs1, op.rs2, op.rs3],
         _ => vec![op.rs1, op.rs2],
     }
@@ -86,7 +98,8 @@ fn exposes(code: Opcode) -> bool {
     matches!(
         code,
         Fsw | Fsd | FmvXW | FmvXD | FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD
-        | FminS | FmaxS | FminD | FmaxD | FcvtWS | FcvtLS | FcvtWD | FcvtLD
+        | FminS | FmaxS | FminD | FmaxD | FclassS | FclassD
+        | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD
     )
 }
 
@@ -96,7 +109,7 @@ fn reads_singles(code: Opcode) -> bool {
     matches!(
         code,
         FaddS | FsubS | FmulS | FdivS | FsqrtS | FmaddS | FmsubS | FnmsubS | FnmaddS
-        | FsgnjS | FsgnjnS | FsgnjxS | FminS | FmaxS | FeqS | FltS | FleS | FcvtDS | FcvtWS | FcvtLS
+        | FsgnjS | FsgnjnS | FsgnjxS | FminS | FmaxS | FeqS | FltS | FleS | FclassS | FcvtDS | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS
     )
 }
 
@@ -231,6 +244,8 @@ impl Translator<'_> {
             FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu =>
                 return Ok(self.of_integer(op, a)),
             FcvtWS | FcvtLS | FcvtWD | FcvtLD => return Ok(self.integer_of(op)),
+            FcvtWuS | FcvtLuS | FcvtWuD | FcvtLuD => return Ok(self.unsigned_of(op)),
+            FclassS | FclassD => return Ok(self.classify(op)),
             FeqS | FltS | FleS | FeqD | FltD | FleD => return Ok(self.compare_floating(op)),
             _ => return Err(Interpreted),
         };
@@ -336,26 +351,87 @@ impl Translator<'_> {
         let is_single = matches!(op.code, FcvtSW | FcvtSWu | FcvtSL | FcvtSLu);
         self.selector().compute(from, RAX, Free::ALL);
         match op.code {
+            FcvtSW | FcvtDW => dynasm!(self.asm; .arch x64; movsxd rax, eax),
             FcvtSWu | FcvtDWu => dynasm!(self.asm; .arch x64; mov eax, eax),
-            FcvtSLu | FcvtDLu => {
-                let slow = self.slow();
-                dynasm!(self.asm; .arch x64; test rax, rax; js =>slow);
-            }
             _ => {}
         }
-        match (is_single, matches!(op.code, FcvtSW | FcvtDW)) {
-            (true, true) => dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0; cvtsi2ss xmm0, eax),
-            (true, false) => dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0; cvtsi2ss xmm0, rax),
-            (false, true) => dynasm!(self.asm; .arch x64; xorps xmm0, xmm0; cvtsi2sd xmm0, eax),
-            (false, false) => dynasm!(self.asm; .arch x64; xorps xmm0, xmm0; cvtsi2sd xmm0, rax),
+        if op.rm != DYNAMIC && !matches!(op.code, FcvtDW | FcvtDWu) {
+            // What has no more bits than the significand is exact.
+            let (slow, bits) = (self.slow(), if is_single { 24 } else { 53 });
+            dynasm!(self.asm; .arch x64; mov rcx, rax);
+            if matches!(op.code, FcvtSLu | FcvtDLu) {
+                dynasm!(self.asm; .arch x64; shr rcx, BYTE bits; jnz =>slow);
+            } else {
+                dynasm!(self.asm; .arch x64; sar rcx, BYTE bits; inc rcx; cmp rcx, 1; ja =>slow);
+            }
+        }
+        if is_single {
+            dynasm!(self.asm; .arch x64; pcmpeqd xmm0, xmm0);
+        } else {
+            dynasm!(self.asm; .arch x64; xorps xmm0, xmm0);
+        }
+        macro_rules! convert {
+            ($convert:ident $add:ident) => {{
+                if matches!(op.code, FcvtSLu | FcvtDLu) && op.rm == DYNAMIC {
+                    // Half of a number beyond the host's, with a last bit that stands for all that were lost, is rounded
+                    // as the whole is.
+                    dynasm!(self.asm
+                        ; .arch x64
+                        ; test rax, rax
+                        ; jns >signed
+                        ; mov rcx, rax
+                        ; shr rcx, 1
+                        ; and eax, 1
+                        ; or rax, rcx
+                        ; $convert xmm0, rax
+                        ; $add xmm0, xmm0
+                        ; jmp >done
+                        ;signed:
+                        ; $convert xmm0, rax
+                        ;done:
+                    );
+                } else {
+                    dynasm!(self.asm; .arch x64; $convert xmm0, rax);
+                }
+            }};
+        }
+        if is_single {
+            convert!(cvtsi2ss addss);
+        } else {
+            convert!(cvtsi2sd addsd);
         }
         self.floats.overwrite(op.rd, is_single);
         self.tree.add(Node::Vector(0))
     }
 
-    /// What does not fit gives the host's least number, and so does that number itself.
+    /// The operand of a conversion to an integer, and whether it is to be cut: as a static mode wants it, it is rounded
+    /// first, in xmm0.
+    fn rounded(&mut self, op: &Op, is_single: bool) -> (Operand, bool) {
+        let Some(mode) = rounding(op) else { return (operand(op.rs1), op.rm == TOWARDS_ZERO) };
+        let from = self.loaded(op.rs1, 0);
+        if is_single {
+            dynasm!(self.asm; .arch x64; roundss xmm0, Rx(from), BYTE mode);
+        } else {
+            dynasm!(self.asm; .arch x64; roundsd xmm0, Rx(from), BYTE mode);
+        }
+        (Operand::Vector(0), true)
+    }
+
+    /// What does not fit gives the host's least number, and so does that number itself. Nothing is inexact then: where a
+    /// double that does not fit in 32 bits is rounded first, it is looked at before.
     fn integer_of(&mut self, op: &Op) -> Value {
-        let (slow, x, cut) = (self.slow(), operand(op.rs1), op.rm == TOWARDS_ZERO);
+        let (slow, is_single) = (self.slow(), reads_singles(op.code));
+        if op.code == FcvtWD && rounding(op).is_some() {
+            self.bits_of_double(op.rs1);
+            dynasm!(self.asm
+                ; .arch x64
+                ; btr rcx, BYTE 63
+                ; mov rdx, QWORD f64::from(i32::MAX).to_bits() as i64
+                ; cmp rcx, rdx
+                ; ja =>slow
+            );
+        }
+        let (x, cut) = self.rounded(op, is_single);
         match (op.code, cut) {
             (FcvtWS, true) => with!(self.asm, cvttss2si eax, x),
             (FcvtWS, false) => with!(self.asm, cvtss2si eax, x),
@@ -371,6 +447,89 @@ impl Translator<'_> {
         } else {
             dynasm!(self.asm; .arch x64; mov rcx, QWORD i64::MIN; cmp rax, rcx; je =>slow);
         }
+        self.tree.add(Node::Host(RAX))
+    }
+
+    /// Unsigned integers by the host's signed ones of 64 bits. What has a sign, is a NaN or does not fit there, or in 32 bits
+    /// whichever way it is rounded, is a step, before anything is raised.
+    fn unsigned_of(&mut self, op: &Op) -> Value {
+        /// The least double and single that do not fit in 63 bits, and the greatest of which all roundings fit in 32.
+        const BEYOND_D: f64 = 9_223_372_036_854_775_808.0;
+        const BEYOND_S: f32 = 9_223_372_036_854_775_808.0;
+        const GREATEST_S: f32 = 4_294_967_040.0;
+        let (slow, is_single) = (self.slow(), reads_singles(op.code));
+        let is_word = matches!(op.code, FcvtWuS | FcvtWuD);
+        if is_single {
+            // Of numbers without a sign, the greater one has the greater bits.
+            let greatest = if is_word { GREATEST_S.to_bits() } else { BEYOND_S.to_bits() - 1 };
+            match operand(op.rs1) {
+                Operand::Vector(from) => dynasm!(self.asm; .arch x64; movd ecx, Rx(from)),
+                Operand::Memory(at) => dynasm!(self.asm; .arch x64; mov ecx, [rbx + at]),
+            }
+            dynasm!(self.asm; .arch x64; cmp ecx, DWORD greatest as i32; ja =>slow);
+        } else {
+            let greatest = if is_word { f64::from(u32::MAX).to_bits() } else { BEYOND_D.to_bits() - 1 };
+            self.bits_of_double(op.rs1);
+            dynasm!(self.asm; .arch x64; mov rdx, QWORD greatest as i64; cmp rcx, rdx; ja =>slow);
+        }
+        let (x, cut) = self.rounded(op, is_single);
+        match (is_single, cut) {
+            (true, true) => with!(self.asm, cvttss2si rax, x),
+            (true, false) => with!(self.asm, cvtss2si rax, x),
+            (false, true) => with!(self.asm, cvttsd2si rax, x),
+            (false, false) => with!(self.asm, cvtsd2si rax, x),
+        }
+        if is_word {
+            dynasm!(self.asm; .arch x64; movsxd rax, eax);
+        }
+        self.tree.add(Node::Host(RAX))
+    }
+
+    /// Leaves the bits of a double in rcx.
+    fn bits_of_double(&mut self, register: u8) {
+        match operand(register) {
+            Operand::Vector(from) => dynasm!(self.asm; .arch x64; movq rcx, Rx(from)),
+            Operand::Memory(at) => dynasm!(self.asm; .arch x64; mov rcx, [rbx + at]),
+        }
+    }
+
+    /// The class of a number as one bit ("Floating-Point Classify Instruction"). NaNs are a step.
+    fn classify(&mut self, op: &Op) -> Value {
+        let slow = self.slow();
+        // A single's bits go to where a double has its own, but for some of the exponent's.
+        let (exponent_at, greatest) = if op.code == FclassS { (55_i8, 0xff) } else { (52_i8, 0x7ff) };
+        if op.code == FclassS {
+            match operand(op.rs1) {
+                Operand::Vector(from) => dynasm!(self.asm; .arch x64; movd ecx, Rx(from)),
+                Operand::Memory(at) => dynasm!(self.asm; .arch x64; mov ecx, [rbx + at]),
+            }
+            dynasm!(self.asm; .arch x64; shl rcx, BYTE 32);
+        } else {
+            self.bits_of_double(op.rs1);
+        }
+        // Without the sign, 0 for zeroes, 1 for subnormal numbers, 2 for normal ones, 3 for infinities; then down from 3
+        // with a sign, up from 4 without.
+        let infinity = i64::from(greatest) << exponent_at;
+        dynasm!(self.asm
+            ; .arch x64
+            ; btr rcx, BYTE 63
+            ; sbb edx, edx
+            ; mov rax, QWORD infinity
+            ; cmp rcx, rax
+            ; ja =>slow
+            ; mov eax, 3
+            ; cmp rcx, 1
+            ; sbb eax, 0
+            ; shr rcx, BYTE exponent_at
+            ; cmp ecx, 1
+            ; sbb eax, 0
+            ; cmp ecx, DWORD greatest
+            ; sbb eax, 0
+            ; xor eax, edx
+            ; lea ecx, [rax + 4]
+            ; mov eax, 1
+            ; shl eax, cl
+        );
         self.tree.add(Node::Host(RAX))
     }
 

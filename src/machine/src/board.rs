@@ -402,6 +402,10 @@ impl devices::Outside for Outside<'_> {
     fn tell_host(&mut self, message: &[u8]) {
         self.context.tell_host(self.device, message);
     }
+
+    fn warn(&mut self, what: &str) {
+        self.context.warn(self.device, what);
+    }
 }
 
 /// The board makes devices for its own cores only, so a device's core is one of them.

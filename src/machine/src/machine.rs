@@ -4,6 +4,7 @@
 mod tests;
 
 use crate::boot::{self, BOOT_INFO, Boot, FIRMWARE_RANGE, INITRD_ALIGNMENT, KernelBoot};
+use crate::makeup::Makeup;
 use crate::map::{HtifWords, RAM_BASE};
 use crate::signature::signature;
 use crate::{
@@ -116,6 +117,7 @@ pub struct Machine {
     device_tree: Gpa,
     boot_info: Gpa,
     signature: Option<Range<u64>>,
+    makeup: Makeup,
 }
 
 /// Something that lies in RAM before the first step.
@@ -145,6 +147,8 @@ impl<'a> Piece<'a> {
 /// What lies where, and where harts start.
 struct Layout<'a> {
     pieces: Vec<Piece<'a>>,
+    /// How many of the pieces, from the first on, are firmware and what it is told.
+    firmware_pieces: usize,
     entry: Gpa,
     boot_info: Gpa,
     htif: Option<HtifWords>,
@@ -156,6 +160,7 @@ impl<'a> Layout<'a> {
     fn of_program(image: &'a GuestImage) -> Self {
         Self {
             pieces: Piece::of_image(image, "a segment").collect(),
+            firmware_pieces: 0,
             entry: image.entry(),
             boot_info: Gpa(0),
             htif: image.htif().copied(),
@@ -173,6 +178,7 @@ impl<'a> Layout<'a> {
         let mut pieces: Vec<_> = Piece::of_image(firmware, "the firmware").collect();
         let info = boot::info(kernel.entry(), config.cores(), ram.end);
         pieces.push(Piece::at(firmware.name(), "the boot info", BOOT_INFO.0, info));
+        let firmware_pieces = pieces.len();
         pieces.extend(Piece::of_image(kernel, "the kernel"));
         let initrd = initrd.as_deref().map(|bytes| {
             let from = kernel.segments().last().map_or(ram.start, |segment| segment.range().end);
@@ -194,6 +200,7 @@ impl<'a> Layout<'a> {
         pieces.extend(initrd);
         Ok(Self {
             pieces,
+            firmware_pieces,
             entry: firmware.entry(),
             boot_info: BOOT_INFO,
             htif: None,
@@ -279,10 +286,15 @@ impl Machine {
             ram.write(Gpa(piece.range.start), &piece.bytes);
         }
         ram.write(Gpa(device_tree), &tree);
+        let board = Arc::new(Board::new(config.cores(), layout.htif, peripherals));
+        let firmware =
+            layout.pieces[..layout.firmware_pieces].iter().map(|piece| (&piece.range, &*piece.bytes));
+        let makeup = Makeup::new(firmware, (&(device_tree..device_tree + length), &tree), &board);
         Ok(Self {
             config,
             ram: Arc::new(ram),
-            board: Arc::new(Board::new(config.cores(), layout.htif, peripherals)),
+            board,
+            makeup,
             entry: layout.entry,
             device_tree: Gpa(device_tree),
             boot_info: layout.boot_info,
@@ -303,6 +315,11 @@ impl Machine {
     /// Its devices: the engine's bus.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// What of it is this build's own, as it was before the first step.
+    pub fn makeup(&self) -> &Makeup {
+        &self.makeup
     }
 
     /// Where a core starts, and with what.

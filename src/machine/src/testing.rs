@@ -157,6 +157,7 @@ pub enum Told {
     Stop(Stop),
     Asked(u8, Vec<u8>),
     Host(u8, Vec<u8>),
+    Warned(u8, String),
 }
 
 /// The engine's side of the accesses of one core, with a page of memory at the start of RAM.
@@ -257,5 +258,9 @@ impl BusContext for Context {
 
     fn tell_host(&mut self, device: DeviceId, message: &[u8]) {
         self.told.push(Told::Host(device.0, message.to_vec()));
+    }
+
+    fn warn(&mut self, device: DeviceId, what: &str) {
+        self.told.push(Told::Warned(device.0, what.to_owned()));
     }
 }

@@ -69,6 +69,19 @@ pub enum Error {
         /// What the trace has.
         came: String,
     },
+    /// The trace was recorded by a build that makes another board.
+    #[error(
+        "{path}: the trace was recorded on a board that this build does not make: it differs in {parts}; it was recorded by {recorder}, \
+         this is {}", crate::board::BUILD, path = path.display()
+    )]
+    Board {
+        /// The trace.
+        path: PathBuf,
+        /// What of it differs, with commas between.
+        parts: String,
+        /// The program that recorded, and its version.
+        recorder: String,
+    },
     /// The trace does not hold the guest's image, and it was not given.
     #[error(
         "{path}: the image '{image}' was left out of the trace{place}; give the same file again to replay it",

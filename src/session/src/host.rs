@@ -7,7 +7,7 @@ pub(crate) mod folder;
 pub(crate) mod network;
 pub(crate) mod random;
 
-use crate::{ClockPolicy, Error, Options, Peripheral};
+use crate::{ClockPolicy, Error, Options, Peripheral, Warnings};
 use cantus_engine::{self as engine, Outside};
 use cantus_machine::Board;
 use cantus_machine::map::Device;
@@ -34,6 +34,7 @@ pub(crate) struct Host {
     slots: Vec<Behind>,
     /// Nanoseconds since 1970 at which the guest's real-time clock begins.
     time: u64,
+    warnings: Warnings,
 }
 
 /// When a guest's real-time clock begins under the virtual clock: 2026-01-01, 00:00 UTC, so that runs are the same.
@@ -62,7 +63,8 @@ impl Host {
             ClockPolicy::Host => unix_time(),
             ClockPolicy::Virtual => VIRTUAL_TIME,
         };
-        Ok(Arc::new(Self { slots: slots.collect::<Result<_, _>>()?, time }))
+        let (slots, warnings) = (slots.collect::<Result<_, _>>()?, options.warnings.clone());
+        Ok(Arc::new(Self { slots, time, warnings }))
     }
 
     /// Begins to bring what comes from outside, until what is returned is dropped.
@@ -136,6 +138,10 @@ impl engine::Host for Answers {
             Behind::Folder(folder) => folder.answer(question),
             Behind::File(_) | Behind::Wire(_) | Behind::Nothing => Vec::new(),
         }
+    }
+
+    fn warned(&self, device: DeviceId, what: &str) {
+        self.0.warnings.warn(device, what);
     }
 
     fn told(&self, device: DeviceId, message: &[u8]) {

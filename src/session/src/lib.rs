@@ -41,6 +41,7 @@
 //! ```
 
 mod attach;
+mod board;
 mod diff;
 mod dump;
 mod error;
@@ -63,6 +64,7 @@ mod statistics;
 mod stop_on;
 mod stretch;
 mod verify;
+mod warnings;
 mod watch;
 
 pub use attach::Attachment;
@@ -90,6 +92,7 @@ pub use seek::{Span, Stand};
 pub use statistics::Statistics;
 pub use stop_on::StopOn;
 pub use verify::{Narrowed, Verified, verify, verify_stretches};
+pub use warnings::Warnings;
 
 /// README's example compiles.
 #[cfg(doctest)]

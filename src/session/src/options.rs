@@ -1,6 +1,6 @@
 //! How a guest is run: what the machine is made of, how it is scheduled, and what surrounds it.
 
-use crate::{Attachment, Executor, PerfMap, Peripherals, StopOn};
+use crate::{Attachment, Executor, PerfMap, Peripherals, StopOn, Warnings};
 use cantus_engine::{ClockPolicy, Console, Outcome, Outside, Policy};
 use parking_lot::Mutex;
 use std::io::{self, Read, Write};
@@ -56,6 +56,8 @@ pub struct Options {
     pub signature_granularity: Option<usize>,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
+    /// Who is told of what goes wrong in the guest's devices. Nobody by default.
+    pub warnings: Warnings,
     /// Where the guest's console input comes from. From nowhere by default.
     pub input: Input,
     /// Ends the run when a line of the guest's console matches. Never by default.
@@ -91,6 +93,7 @@ impl Default for Options {
             external_bytes_min: None,
             signature_granularity: None,
             output: Output::Nowhere,
+            warnings: Warnings::default(),
             input: Input::Nothing,
             stop_on: None,
             interrupt: Interrupt::default(),

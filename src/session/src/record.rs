@@ -1,5 +1,6 @@
 //! Records a guest: runs it, and writes down what the run depended on.
 
+use crate::board::{self, BUILD};
 use crate::guest::places;
 use crate::host::{Answers, Host};
 use crate::machine::{BOARD, Setup};
@@ -8,7 +9,7 @@ use crate::stop_on::{Watch, console};
 use crate::{Error, Guest, GuestFile, Keep, Options, Statistics};
 use cantus_engine::{Engine, Outcome, Stopwatch, TICKS_PER_SECOND};
 use cantus_interp::Core;
-use cantus_machine::ISA;
+use cantus_machine::{ISA, Makeup};
 use cantus_recorder::{Plan, Recorder};
 use cantus_traces::{
     Configuration, CoreId, EndReason, Footer, Header, HostFacts, Image, ImageRole, Schedule, Setting, Totals,
@@ -47,7 +48,8 @@ pub fn record(
 ) -> Result<Recorded, Error> {
     let setup = Setup::new(guest, options)?;
     let begun = Begun { cores: setup.cores(), clock: None, host: Host::new(options)? };
-    record_machine(guest, options, setup, begun, header(guest, options), path.as_ref(), force)
+    let header = header(guest, options, setup.machine.makeup());
+    record_machine(guest, options, setup, begun, header, path.as_ref(), force)
 }
 
 /// How a machine stands when its recording begins.
@@ -182,14 +184,14 @@ fn files(guest: &Guest, options: &Options) -> Vec<Held> {
     held.collect()
 }
 
-pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
+pub(crate) fn header(guest: &Guest, options: &Options, makeup: &Makeup) -> Header {
     let files = files(guest, options);
     let places = match options.external_bytes_min {
         Some(_) => places(files.iter().map(|held| (held.is_stored, &held.file))),
         None => Vec::new(),
     };
     Header {
-        recorder: concat!("cantus ", env!("CARGO_PKG_VERSION")).into(),
+        recorder: BUILD.into(),
         configuration: Configuration {
             isa: ISA.into(),
             board: BOARD.into(),
@@ -205,6 +207,7 @@ pub(crate) fn header(guest: &Guest, options: &Options) -> Header {
                 .settings(options)
                 .into_iter()
                 .chain(options.peripherals.settings())
+                .chain(board::settings(makeup))
                 .chain(places)
                 .collect(),
         },

@@ -1,14 +1,17 @@
 //! Replays a trace, and checks that nothing differs.
 
+use crate::board::differing;
 use crate::executor::Chosen;
 use crate::guest::file_of_trace;
 use crate::machine::{BOARD, Setup};
+use crate::warnings::Warned;
 use crate::{
     Error, Executor, Guest, GuestFile, Moment, Options, Output, PerfMap, Peripherals, Span, Statistics,
+    Warnings,
 };
-use cantus_engine::{Ended, Engine, Host, NoHost, Outcome, Policy};
+use cantus_engine::{Ended, Engine, Host, Outcome, Policy};
 use cantus_interp::Core;
-use cantus_machine::ISA;
+use cantus_machine::{ISA, Makeup};
 use cantus_replayer::{Cause, Divergence, Recorded, Replayer, Report, first_divergence};
 use cantus_traces::{CoreId, Footer, Position, Trace};
 use std::path::Path;
@@ -24,6 +27,8 @@ pub struct ReplayOptions {
     pub perf_map: Option<PerfMap>,
     /// Where the guest's console output goes. Nowhere by default.
     pub output: Output,
+    /// Who is told of what went wrong in the guest's devices. Nobody by default.
+    pub warnings: Warnings,
     /// The guest's files that the trace does not hold.
     pub files: Vec<GuestFile>,
     /// Ends the replay from outside.
@@ -36,8 +41,9 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        let Options { workers, executor, perf_map, output, interrupt, .. } = Options::default();
-        Self { workers, executor, perf_map, output, files: Vec::new(), interrupt, from: None, to: None }
+        let Options { workers, executor, perf_map, output, warnings, interrupt, .. } = Options::default();
+        let files = Vec::new();
+        Self { workers, executor, perf_map, output, warnings, files, interrupt, from: None, to: None }
     }
 }
 
@@ -141,7 +147,7 @@ impl Opened {
         span: Span,
         wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
-        self.start_before(Box::new(NoHost), options, span, wrap)
+        self.start_before(Box::new(Warned(options.warnings.clone())), options, span, wrap)
     }
 
     /// The same before a host that overhears what the devices ask.
@@ -153,6 +159,7 @@ impl Opened {
         wrap: impl Fn(usize, Chosen) -> E,
     ) -> Result<Done, Error> {
         let setup = Setup::new(&self.guest, &self.machine)?;
+        self.check_board(setup.machine.makeup(), &span)?;
         let begun = self.begin(&setup, &span)?;
         let recorded =
             Recorded { cuts: self.trace.machine_digests()?, checkpoints: self.checkpoint_states() };
@@ -182,6 +189,17 @@ impl Opened {
         }
         options.interrupt.watch(engine.outside());
         Ok(Done { setup, ended: engine.run(), span })
+    }
+
+    /// Makes sure that this build makes the board that the trace was recorded on.
+    fn check_board(&self, makeup: &Makeup, span: &Span) -> Result<(), Error> {
+        let header = self.trace.header();
+        let parts = differing(makeup, &header.configuration.settings, span.from.is_some());
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let (path, recorder) = (self.trace.path().to_owned(), header.recorder.clone());
+        Err(Error::Board { path, parts: parts.join(", "), recorder })
     }
 
     /// The cores' states at the cuts that have checkpoints.

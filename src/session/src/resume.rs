@@ -95,7 +95,7 @@ pub fn record_from(
         ..options.clone()
     };
     let host = Host::with_folders(&options, overhearing.finish().map_err(refused)?)?;
-    let mut header = header(&opened.guest, &options);
+    let mut header = header(&opened.guest, &options, setup.machine.makeup());
     let places: Vec<_> = header.configuration.settings.into_iter().filter(is_place).collect();
     let old = opened.trace.header().configuration.settings.iter().filter(|setting| !is_place(setting));
     header.configuration.settings = old.cloned().chain(places).collect();

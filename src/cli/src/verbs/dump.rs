@@ -29,7 +29,7 @@ pub struct Dump {
     /// Only events from a position up to, not including, another one: FROM..TO, FROM.. or ..TO
     range: Option<PositionRange>,
     /// Only events of this core
-    #[arg(long, value_name = "N", value_parser = args::core)]
+    #[arg(long, value_name = "N", value_parser = args::core, allow_hyphen_values = true)]
     core: Option<u8>,
     /// Say with each event where in the code it is, which executes the trace again
     #[arg(long)]

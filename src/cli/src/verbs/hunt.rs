@@ -45,10 +45,10 @@ pub struct Hunt {
     #[arg(long)]
     until_fail: bool,
     /// At most so many runs [default: 100; with --until-fail: no limit]
-    #[arg(short = 'n', long, value_name = "N", value_parser = args::count)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = args::count, allow_hyphen_values = true)]
     runs: Option<u64>,
     /// So many runs at once
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = args::number(1..=args::WORKERS_MAX), allow_hyphen_values = true)]
     jobs: u64,
     /// Find the one choice of the schedule that makes a run fail. Kept are then the run with that choice, which fails,
     /// and the run without it, which passes: `cantus diff` of the two shows where the bug begins. On one worker only

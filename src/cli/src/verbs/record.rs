@@ -52,12 +52,12 @@ pub struct Record {
     #[command(flatten)]
     trace: TraceArgs,
     /// Write a checkpoint, which a replay can begin at, every so many instructions of all cores; 0: none
-    #[arg(long, value_name = "N", default_value = "1G", value_parser = args::count)]
+    #[arg(long, value_name = "N", default_value = "1G", value_parser = args::count, allow_hyphen_values = true)]
     checkpoint_every: u64,
     /// Keep only the end of the run: what ran in so much of the host's time (60s, 5min, 1h), or so many instructions of all
     /// cores (20M); at least that, about twice as much at most. The trace is cut short while it is written; killed at any
     /// moment, the recorder leaves one that replays
-    #[arg(long, value_name = "TIME|N", value_parser = kept)]
+    #[arg(long, value_name = "TIME|N", value_parser = kept, allow_hyphen_values = true)]
     keep_last: Option<Keep>,
 }
 
@@ -156,7 +156,7 @@ impl Record {
             attachments,
             checkpoint_interval: self.checkpoint_every,
             keep_last: self.keep_last,
-            ..with_trace_args(run::options(&run, &captured, raw.as_ref())?, &self.trace)
+            ..with_trace_args(run::options(&run, &captured, raw.as_ref(), voice)?, &self.trace)
         };
         let recorded = match &self.output {
             Some(path) => self.record_to(&subject, &options, path, voice),

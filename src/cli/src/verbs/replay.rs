@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cantus::{Captured, Output, Printed, ReplayOptions};
 use clap::Args;
 
-use crate::args::{ExecutorArgs, TraceArg, open_file};
+use crate::args::{ExecutorArgs, TraceArg, WORKERS_MAX, number, open_file};
 use crate::failure::Failure;
 use crate::moments::{self, MomentArg};
 use crate::places::Places;
@@ -27,10 +27,10 @@ pub struct Replay {
     #[command(flatten)]
     replay: ReplayArgs,
     /// Begin at the last checkpoint before this moment
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
     from: Option<MomentArg>,
     /// End at this moment
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
     to: Option<MomentArg>,
     /// Print the verdict, with the guest's console output, as JSON
     #[arg(long)]
@@ -43,7 +43,7 @@ pub struct Replay {
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
     /// Host threads that run the cores [default: one a host CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = number(1..=WORKERS_MAX), allow_hyphen_values = true)]
     workers: Option<u64>,
     #[command(flatten)]
     executor: ExecutorArgs,
@@ -87,6 +87,7 @@ impl Replay {
                 true => Output::Captured(captured.clone()),
                 false => Output::Stdout(Printed::default()),
             },
+            warnings: voice.warnings(),
             interrupt: stop::on_ctrl_c(),
             from: self.from.map(|MomentArg(moment)| moment),
             to: self.to.map(|MomentArg(moment)| moment),

@@ -26,7 +26,7 @@ impl Run {
         let guest = self.run.machine.open_guest()?;
         let captured = Captured::default();
         let raw = console(&self.run);
-        let options = options(&self.run, &captured, raw.as_ref())?;
+        let options = options(&self.run, &captured, raw.as_ref(), voice)?;
         let ran = cantus::run(&guest, &options);
         drop(raw);
         let ran = ran?;
@@ -59,7 +59,12 @@ pub fn console(run: &RunArgs) -> Option<Raw> {
 }
 
 /// Options as the flags say, with console and Ctrl-C. As JSON the console's output is part of the result.
-pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<Options, Failure> {
+pub fn options(
+    run: &RunArgs,
+    captured: &Captured,
+    raw: Option<&Raw>,
+    voice: Voice,
+) -> Result<Options, Failure> {
     let interrupt = stop::on_ctrl_c();
     let machine = run.machine.options()?;
     Ok(Options {
@@ -71,6 +76,7 @@ pub fn options(run: &RunArgs, captured: &Captured, raw: Option<&Raw>) -> Result<
             true => Output::Captured(captured.clone()),
             false => Output::Stdout(Printed::default()),
         },
+        warnings: voice.warnings(),
         input: match raw {
             Some(_) => Input::Typed(Typist::new(Keys::new(interrupt.clone()))),
             None => Input::Stdin,

@@ -8,7 +8,7 @@ use cantus::ReplayOptions;
 use cantus_analyses::junit;
 use clap::Args;
 
-use crate::args::TraceArg;
+use crate::args::{self, TraceArg};
 use crate::failure::{Failure, status};
 use crate::places::Places;
 use crate::statistics::{self, StatisticsArgs};
@@ -25,7 +25,7 @@ pub struct Verify {
     #[command(flatten)]
     replay: ReplayArgs,
     /// Verify the stretches between the trace's checkpoints on their own, so many at a time
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(short, long, value_name = "N", value_parser = args::number(1..=args::WORKERS_MAX), allow_hyphen_values = true)]
     jobs: Option<u64>,
     /// Write the verdict here, in the report format of CI systems
     #[arg(long, value_name = "FILE")]

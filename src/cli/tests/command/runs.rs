@@ -214,3 +214,33 @@ fn normalised_dumps_of_equal_runs_are_equal() {
     assert_eq!(same.status, 0, "{}{}", same.out, same.err);
     assert!(same.out.ends_with("The executions are the same.\n"), "{}", same.out);
 }
+
+/// Sets up the queue of the first virtio device with rings at address 0, notifies of it, and ends the run.
+const CARELESS_DRIVER: [u32; 10] = [
+    0x1000_12b7, // lui t0, 0x10001
+    0x0010_0313, // li t1, 1
+    0x0462_a223, // sw t1, 0x44(t0)
+    0x0040_0313, // li t1, 4
+    0x0662_a823, // sw t1, 0x70(t0)
+    0x0402_a823, // sw zero, 0x50(t0)
+    0x0010_02b7, // lui t0, 0x100
+    0x0000_5337, // lui t1, 5
+    0x5553_0313, // addi t1, t1, 0x555
+    0x0062_a023, // sw t1, 0(t0)
+];
+
+#[test]
+fn a_device_that_needs_a_reset_is_told_of_on_the_standard_error() {
+    let tool = Tool::new();
+    let guest = tool.path("careless");
+    fs::write(&guest, CARELESS_DRIVER.map(u32::to_le_bytes).concat()).unwrap();
+    let guest = guest.to_str().unwrap();
+    let warning = "warning: virtio slot 0: virtio-entropy needs a reset: its driver gave it an address outside of RAM\n";
+    let run = tool.run(&["run", "--rng", guest]);
+    assert_eq!((run.status, run.out.as_str(), run.err.as_str()), (0, "", warning));
+    assert_eq!(tool.run(&["run", "--rng", "-q", guest]).err, "", "who wants results alone gets no warnings");
+    for verb in [&["record", "--rng", guest][..], &["replay"]] {
+        let done = tool.run(verb);
+        assert_eq!((done.status, done.err.matches(warning).count()), (0, 1), "{verb:?}: {}", done.err);
+    }
+}

@@ -89,6 +89,37 @@ fn usage_errors_end_with_64() {
 }
 
 #[test]
+fn a_number_that_cannot_be_is_told_with_its_flag_and_what_is_expected() {
+    let tool = Tool::new();
+    let hello = elf("hello");
+    let cases: [(&[&str], &str); 15] = [
+        (&["run", &hello, "--smp", "-1"], "'-1' for '--smp <N>': expected a number from 1 to 255"),
+        (&["run", &hello, "--smp=256"], "'256' for '--smp <N>': expected a number from 1 to 255"),
+        (&["record", &hello, "--smp", "--rng"], "'--rng' for '--smp <N>': expected a number from 1 to 255"),
+        (&["run", &hello, "-m", "-1G"], "'-1G' for '--memory <SIZE>': expected a size, such as 256M"),
+        (&["run", &hello, "--workers", "-2"], "'-2' for '--workers <N>': expected a number from 1 to 1024"),
+        (&["run", &hello, "--seed", "-1"], "'-1' for '--seed <N>': expected a number from 0 to "),
+        (&["run", &hello, "--max-instructions", "-1M"], "for '--max-instructions <N>': expected a number"),
+        (&["run", &hello, "--choices", "-1"], "for '--choices <N>': expected a number"),
+        (&["record", &hello, "--digest-interval", "-1"], "for '--digest-interval <N>': expected a number"),
+        (&["record", &hello, "--checkpoint-every", "-1"], "for '--checkpoint-every <N>': expected a number"),
+        (
+            &["record", &hello, "--keep-last", "-5s"],
+            "for '--keep-last <TIME|N>': expected a time such as 60s",
+        ),
+        (&["hunt", &hello, "-n", "-1"], "for '--runs <N>': expected a number"),
+        (&["hunt", &hello, "-j", "-1"], "for '--jobs <N>': expected a number from 1 to 1024"),
+        (&["dump", "--core", "-1"], "for '--core <N>': cores are numbered from 0 to 254"),
+        (&["replay", "--from", "-40%"], "for '--from <MOMENT>': expected 0% to 100%"),
+    ];
+    for (arguments, told) in cases {
+        let done = tool.run(arguments);
+        assert_eq!((done.status, done.out.as_str()), (64, ""), "{arguments:?}");
+        assert!(done.err.contains(told), "{arguments:?}: {}", done.err);
+    }
+}
+
+#[test]
 fn completions_know_the_verbs() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = Tool::new().ok(&["completions", shell]);

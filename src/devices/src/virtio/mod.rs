@@ -4,7 +4,7 @@
 //! - A notification of a queue, or an input, is one step: everything that waits in the queue is looked at first, which
 //!   may be blocked; then it is all done (ORD-4).
 //! - Nothing that a driver writes into registers, rings or buffers is trusted. What makes no sense to the transport sets
-//!   DEVICE_NEEDS_RESET (section 2.1); what makes no sense to the kind of device is answered as its section says. What a
+//!   DEVICE_NEEDS_RESET (section 2.1), and the user is told why; what makes no sense to the kind of device is answered as its section says. What a
 //!   step costs is bounded by the queue's entries and [`queue::CHAIN_BYTES_MAX`].
 //! - Only guest RAM is touched, and only what the rings name.
 //!
@@ -220,8 +220,9 @@ impl<K: Kind> Virtio<K> {
         self.interrupt_status = 0;
     }
 
-    /// Section 2.1.2: the device stops, and says so.
-    fn need_reset(&mut self) {
+    /// Section 2.1.2: the device stops, and says so to its driver and to the user.
+    fn need_reset(&mut self, why: &str, outside: &mut dyn Outside) {
+        outside.warn(&format!("{} needs a reset: its driver gave it {why}", self.kind.name()));
         self.status |= status::NEEDS_RESET;
         if self.status & status::DRIVER_OK != 0 {
             self.interrupt_status |= interrupt::CONFIG;
@@ -262,8 +263,8 @@ impl<K: Kind> Virtio<K> {
         match work(&mut self.kind, &mut queues, outside) {
             Ok(()) => Ok(()),
             Err(Fail::Blocked) => Err(Blocked),
-            Err(Fail::Broken(_)) => {
-                self.need_reset();
+            Err(Fail::Broken(why)) => {
+                self.need_reset(why, outside);
                 Ok(())
             }
         }

@@ -37,7 +37,7 @@ const EVENT_BYTES: u64 = 2;
 pub enum Fail {
     /// Guest memory cannot be had at once. Nothing has been done.
     Blocked,
-    /// What the driver put into the queue makes no sense: the device needs a reset (section 2.1.1).
+    /// What the driver put into the queue, in words, makes no sense: the device needs a reset (section 2.1.1).
     Broken(&'static str),
 }
 
@@ -177,7 +177,7 @@ impl Queue {
         self.seen.set(u16::from_le_bytes([ring[2], ring[3]]));
         let waiting = self.seen.get().wrapping_sub(self.taken);
         if waiting > self.size {
-            return Err(Fail::Broken("more chains are available than the queue has entries"));
+            return Err(Fail::Broken("more chains than the queue has entries"));
         }
         Ok(waiting)
     }

@@ -475,6 +475,7 @@ impl BusContext for Recorder<'_> {
         self.inner.ask_host(device, question)
     }
     fn tell_host(&mut self, _: DeviceId, _: &[u8]) {}
+    fn warn(&mut self, _: DeviceId, _: &str) {}
 }
 
 /// Cores on host threads write through the UART and through HTIF at the same time. Then everything is done once more in

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 /// The largest number of cores of Cantus.
 const CORES_MAX: usize = 255;
+/// What `cantus --executor` takes.
+const EXECUTORS: [&str; 3] = ["interp", "jit", "mixed"];
 
 /// Arguments, one after the other.
 pub struct Arguments<'a> {
@@ -47,6 +49,13 @@ impl<'a> Arguments<'a> {
             "a machine has 1 to {CORES_MAX} cores"
         );
         Ok(cores)
+    }
+
+    /// An executor of Cantus by its name.
+    pub fn executor(&mut self, of: &str) -> Result<String> {
+        let name = self.value(of)?;
+        ensure!(EXECUTORS.contains(&name.as_str()), "{of} wants {}", EXECUTORS.join(", "));
+        Ok(name.clone())
     }
 }
 

@@ -142,7 +142,7 @@ impl Plan {
             match argument {
                 "-n" => plan.runs = arguments.runs(argument)?,
                 "--seconds" => plan.seconds = arguments.number(argument)?,
-                "--executor" => plan.executor = Some(arguments.value(argument)?.clone()),
+                "--executor" => plan.executor = Some(arguments.executor(argument)?),
                 "--cantus" => plan.cantus = Some(arguments.value(argument)?.into()),
                 "--no-qemu" => plan.with_qemu = false,
                 "--json" => plan.json = Some(arguments.value(argument)?.into()),
@@ -176,7 +176,8 @@ mod tests {
         let plan = parse("-n 7 --seconds 0.5 --executor interp --no-qemu sort").unwrap();
         assert_eq!((plan.runs, plan.seconds, plan.executor.as_deref()), (7, 0.5, Some("interp")));
         assert!(plan.wants("sort") && !plan.wants("matrix") && !plan.with_qemu);
-        for wrong in ["-n 0", "--seconds 0", "--seconds x", "-x", "nothing", "--executor"] {
+        for wrong in ["-n 0", "--seconds 0", "--seconds x", "-x", "nothing", "--executor", "--executor fast"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -25,7 +25,7 @@ use report::Report;
 
 /// The arguments, in one line.
 pub const HELP: &str = "linux [-n RUNS] [--cores LIST] [--kernel FILE] [--initrd FILE] [--works LIST] [--scale N] \
-                        [--cantus FILE] [--no-cantus] [--no-qemu] [--json FILE]";
+                        [--executor NAME] [--cantus FILE] [--no-cantus] [--no-qemu] [--json FILE]";
 
 /// What to measure.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ struct Plan {
     works: Option<String>,
     /// Divides the works' sizes.
     scale: u8,
+    /// What executes instructions under Cantus, if it is not to be the default.
+    executor: Option<String>,
     /// A binary that is there already.
     cantus: Option<PathBuf>,
     with_cantus: bool,
@@ -76,7 +78,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     let cantus = if plan.with_cantus { Some(plan.cantus()?) } else { None };
     let version = if plan.with_qemu { Some(qemu::version()?) } else { None };
-    let mut report = Report::new(version, &plan.kernel, plan.works.as_deref());
+    let mut report = Report::new(version, plan.measured_executor(), &plan.kernel, plan.works.as_deref());
     let mut failures = 0;
     for &cores in &plan.cores {
         let mut turns = Vec::new();
@@ -112,6 +114,7 @@ impl Plan {
             initramfs: folder.join("initramfs.cpio"),
             works: None,
             scale: 1,
+            executor: None,
             cantus: None,
             with_cantus: true,
             with_qemu: true,
@@ -131,6 +134,7 @@ impl Plan {
                     plan.works = Some(works.clone());
                 }
                 "--scale" => plan.scale = arguments.number(argument)?,
+                "--executor" => plan.executor = Some(arguments.executor(argument)?),
                 "--cantus" => plan.cantus = Some(arguments.value(argument)?.into()),
                 "--no-cantus" => plan.with_cantus = false,
                 "--no-qemu" => plan.with_qemu = false,
@@ -140,6 +144,10 @@ impl Plan {
         }
         ensure!((1..=10).contains(&plan.scale), "--scale wants 1 to 10");
         ensure!(plan.with_cantus || plan.with_qemu, "neither Cantus nor QEMU: nothing is measured");
+        ensure!(
+            plan.with_cantus || plan.executor.is_none(),
+            "--executor is for Cantus, which is not measured"
+        );
         Ok(plan)
     }
 
@@ -150,6 +158,21 @@ impl Plan {
             return Ok(std::fs::canonicalize(path)?);
         }
         release_build()
+    }
+
+    /// The executor's name for the report, if Cantus is measured.
+    fn measured_executor(&self) -> Option<&str> {
+        self.with_cantus.then(|| self.executor.as_deref().unwrap_or("default"))
+    }
+
+    /// A verb of Cantus that executes.
+    fn verb(&self, cantus: &Path, verb: &str) -> Command {
+        let mut command = boot::limited(cantus);
+        command.arg(verb);
+        if let Some(executor) = &self.executor {
+            command.args(["--executor", executor]);
+        }
+        command
     }
 
     /// The machine that all of them are.
@@ -192,15 +215,15 @@ impl Plan {
         turn: &mut Turn,
     ) -> Result<()> {
         let trace = folder.path().join("linux.cantus");
-        let mut run = boot::limited(cantus);
-        run.arg("run").args(flags(machine));
+        let mut run = self.verb(cantus, "run");
+        run.args(flags(machine));
         turn.free = Some(self.boot(&mut run).context("cantus run")?);
-        let mut record = boot::limited(cantus);
-        record.arg("record").arg("-o").arg(&trace).args(flags(machine));
+        let mut record = self.verb(cantus, "record");
+        record.arg("-o").arg(&trace).args(flags(machine));
         turn.record = Some(self.boot(&mut record).context("cantus record")?);
         turn.trace = Some(size(cantus, &trace)?);
-        let mut replay = boot::limited(cantus);
-        replay.arg("replay").arg(&trace);
+        let mut replay = self.verb(cantus, "replay");
+        replay.arg(&trace);
         turn.replay = Some(self.boot(&mut replay).context("cantus replay")?);
         Ok(())
     }
@@ -250,11 +273,34 @@ mod tests {
         );
         assert_eq!(plan.machine(2).append(), "console=ttyS0 autorun=pigz,sqlite work_scale=4");
         assert_eq!(parse("").unwrap().machine(2).append(), "console=ttyS0 autorun=off");
-        for wrong in
-            ["-n 0", "--cores 0", "--cores 1,x", "--works a;b", "--scale 11", "pigz", "--no-qemu --no-cantus"]
-        {
+        for wrong in [
+            "-n 0",
+            "--cores 0",
+            "--cores 1,x",
+            "--works a;b",
+            "--scale 11",
+            "pigz",
+            "--no-qemu --no-cantus",
+            "--executor",
+            "--executor fast",
+            "--executor jit --no-cantus",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_executor_is_that_of_each_verb() {
+        let words = |plan: &Plan, verb| {
+            let command = plan.verb(Path::new("cantus"), verb);
+            command.get_args().map(|word| word.to_string_lossy().into_owned()).skip(1).collect::<Vec<_>>()
+        };
+        let plan = parse("--executor jit").unwrap();
+        assert_eq!(words(&plan, "replay"), ["cantus", "replay", "--executor", "jit"]);
+        assert_eq!(plan.measured_executor(), Some("jit"));
+        assert_eq!(words(&parse("").unwrap(), "run"), ["cantus", "run"]);
+        assert_eq!(parse("").unwrap().measured_executor(), Some("default"));
+        assert_eq!(parse("--no-cantus").unwrap().measured_executor(), None);
     }
 
     #[test]

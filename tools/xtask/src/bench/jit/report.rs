@@ -115,6 +115,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         writeln!(f, "{} on {cpus} host CPUs", self.qemu.as_deref().unwrap_or("QEMU was not measured"))?;
+        writeln!(f, "Cantus with executor {}", self.executor.as_deref().unwrap_or("default"))?;
         writeln!(
             f,
             "medians of ratios within rounds: whole processes, and in brackets by the guest's own clock"
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn targets_are_for_means_of_medians_within_rounds() {
         let of = |name| CONTESTS.iter().find(|contest| contest.name == name).unwrap();
-        let mut report = Report::new(Some("QEMU 1".to_owned()), None);
+        let mut report = Report::new(Some("QEMU 1".to_owned()), Some("jit".to_owned()));
         report.add(of("sort"), vec![round(Some(4.0), 2.0, 4.0), round(Some(40.0), 20.0, 40.0)]);
         report.add(of("strings"), vec![round(Some(8.0), 1.0, 8.0)]);
         report.add(of("matrix"), vec![round(Some(1.0), 1.0, 1.0)]);
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(report.mean(Some(Kind::Latency), RATIOS[0].1), None);
         let text = report.to_string();
         assert!(text.contains("free 4.00 (at least 2.00), recording 1.00 (at least 1.90)"), "{text}");
-        assert!(text.contains("2.00 (2.00)"), "{text}");
+        assert!(text.contains("2.00 (2.00)") && text.contains("executor jit\n"), "{text}");
         let json: Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["rows"][0]["whole"]["recording / free"], 2.0);
         assert_eq!(json["rows"][1]["inside"]["free, against QEMU"], 8.0);

@@ -14,6 +14,8 @@ use crate::bench::figures::Spread;
 pub struct Report {
     /// QEMU's version, if it was measured.
     qemu: Option<String>,
+    /// Cantus's executor, if Cantus was measured.
+    executor: Option<String>,
     kernel: PathBuf,
     works: Option<String>,
     rows: Vec<(usize, Vec<Turn>)>,
@@ -42,8 +44,9 @@ pub const RATIOS: &[(usize, usize)] = &[(1, 0), (2, 1), (2, 0), (3, 2)];
 
 impl Report {
     /// Of nothing yet.
-    pub fn new(qemu: Option<String>, kernel: &Path, works: Option<&str>) -> Self {
-        Self { qemu, kernel: kernel.to_owned(), works: works.map(str::to_owned), rows: Vec::new() }
+    pub fn new(qemu: Option<String>, executor: Option<&str>, kernel: &Path, works: Option<&str>) -> Self {
+        let [executor, works] = [executor, works].map(|text| text.map(str::to_owned));
+        Self { qemu, executor, kernel: kernel.to_owned(), works, rows: Vec::new() }
     }
 
     /// Adds the rounds on a number of cores.
@@ -54,9 +57,10 @@ impl Report {
     /// The same as text for programs.
     pub fn json(&self) -> String {
         let rows: Vec<Value> = self.rows.iter().map(|(cores, turns)| row_json(*cores, turns)).collect();
+        let Self { qemu, executor, kernel, works, .. } = self;
         format!(
             "{:#}\n",
-            json!({ "qemu": self.qemu, "kernel": self.kernel, "works": self.works, "rows": rows })
+            json!({ "qemu": qemu, "executor": executor, "kernel": kernel, "works": works, "rows": rows })
         )
     }
 }
@@ -134,6 +138,10 @@ impl fmt::Display for Report {
             self.kernel.display()
         )?;
         writeln!(f, "{}", self.qemu.as_deref().unwrap_or("QEMU was not measured"))?;
+        match &self.executor {
+            Some(executor) => writeln!(f, "Cantus with executor {executor}")?,
+            None => writeln!(f, "Cantus was not measured")?,
+        }
         for (what, seconds) in TIMED {
             if *what == "works" && self.works.is_none() {
                 continue;
@@ -212,9 +220,10 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        let mut report = Report::new(Some("QEMU 1".to_owned()), Path::new("k"), None);
+        let mut report = Report::new(Some("QEMU 1".to_owned()), Some("jit"), Path::new("k"), None);
         report.add(4, vec![turn(2, 4, 6), turn(20, 40, 60), turn(1, 2, 3)]);
         let json: Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(json["executor"], "jit");
         let row = &json["rows"][0];
         assert_eq!(row["shell_seconds"]["qemu"]["median"], 2.0);
         assert_eq!(row["shell_ratios"]["free_per_qemu"]["median"], 2.0);
@@ -226,10 +235,11 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_a_dash() {
-        let mut report = Report::new(None, Path::new("k"), None);
+        let mut report = Report::new(None, None, Path::new("k"), None);
         report.add(1, vec![Turn { qemu: boot(3), free: None, record: None, replay: None, trace: None }]);
         report.add(2, Vec::new());
         let text = report.to_string();
+        assert!(text.contains("QEMU was not measured\nCantus was not measured\n"), "{text}");
         let row = text.lines().find(|line| line.starts_with("    1      1")).unwrap();
         assert_eq!(
             row.split_whitespace().collect::<Vec<_>>(),
