@@ -99,6 +99,11 @@ impl<P: Port> Running<'_, P> {
         self.context.code.index
     }
 
+    /// How often a fast right to fetch has been lost.
+    pub fn fetches_lost(&self) -> u64 {
+        self.core.tlb.fetches_lost()
+    }
+
     /// The block that starts at a host address in the page of a block that was given, if it is known to be current.
     pub fn block(&self, host: u64) -> Option<NonNull<Block>> {
         self.context.blocks.get(host, self.core.code_epoch)

@@ -16,6 +16,7 @@
 //! Code never looks at a virtual address that it was translated for, so it runs at any at which its page is mapped.
 
 use crate::fold::GROUPS_MAX;
+use crate::landing::{Landing, note_and_land};
 use crate::memory::CodeMemory;
 use cantus_interp::{Core, OPS_MAX};
 use cantus_isa::riscv::Hart;
@@ -100,7 +101,7 @@ pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 104;
+const FRAME: i32 = 120;
 /// A doubleword: [`NOT_FLOATING`], [`FILLED`] or [`DIRTY`].
 pub(crate) const FLOATING: i32 = 48;
 /// MXCSR is Rust's, and all guest registers lie in the core.
@@ -113,7 +114,11 @@ pub(crate) const DIRTY: i32 = 2;
 /// What is kept of the groups of a block: behind the others.
 const KEPT: i32 = 64;
 
-const _: () = assert!(KEPT + 8 * GROUPS_MAX as i32 <= FRAME && FRAME % 16 == 8);
+const _: () = assert!(KEPT + 8 * GROUPS_MAX as i32 <= LANDINGS && FRAME % 16 == 8);
+
+/// The core's landings, and the stamp of those that hold.
+pub(crate) const LANDINGS: i32 = 96;
+pub(crate) const STAMP: i32 = 104;
 
 /// Where what is kept of a group lies, from rsp.
 pub(crate) fn kept(group: usize) -> i32 {
@@ -196,6 +201,8 @@ pub(crate) struct Env {
     /// For the number of each unit the epoch at which its bytes were last known to be current.
     pub epochs: *const u64,
     pub jumps: *const Jump,
+    pub landings: *mut Landing,
+    pub stamp: u64,
     /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
     /// that ends the run.
     pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
@@ -239,7 +246,7 @@ pub(crate) struct Stubs {
     pub leave: usize,
     /// Called with a step's number in eax: makes it and returns, or leaves.
     pub step: usize,
-    /// Goes on at the virtual address in rax.
+    /// Goes on at the virtual address in rax, and notes the landing there.
     pub lookup: usize,
     /// Jumped to with a step's number in eax: makes it, and all that follow in its block, and leaves.
     pub rest: usize,
@@ -287,6 +294,8 @@ impl Stubs {
             (env!(epoch), EPOCH),
             (env!(epochs), EPOCHS),
             (env!(jumps), JUMPS),
+            (env!(landings), LANDINGS),
+            (env!(stamp), STAMP),
         ] {
             dynasm!(asm; .arch x64; mov rcx, [rdi + from]; mov [rsp + to], rcx);
         }
@@ -372,7 +381,11 @@ impl Stubs {
             ; add rdx, [rsp + JUMPS]
             ; cmp rcx, [rdx]
             ; jne >nowhere
-            ; jmp QWORD [rdx + 8]
+            ; mov rdx, [rdx + 8]
+        );
+        note_and_land(&mut asm);
+        dynasm!(asm
+            ; .arch x64
             ;nowhere:
             ; mov [rbx + PC], rax
             ; mov eax, BETWEEN as i32

@@ -12,8 +12,10 @@
 
 use crate::cache::{Cache, Found, Known, OUTSIDE, Place, REGIONS};
 use crate::frame::{BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, jump_slot};
+use crate::landing::{LANDING_COUNT, Landing, NO_LANDING, landing_slot, stamp_of};
 use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK, STALE_LINK};
-use crate::{Limits, Listening, unit};
+use crate::unit::{self, UNIT_BLOCKS_MAX};
+use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
 use cantus_isa::address::PAGE_SIZE;
 use std::any::Any;
@@ -31,6 +33,9 @@ pub type Jit = Interp<Native>;
 
 /// An epoch that no core reaches: those of code are greater by one than the core's.
 const NEVER: u64 = 0;
+
+/// How often a block is interpreted from one look for code that another core has had made to the next.
+const FIND_EVERY: u32 = 16;
 
 /// Code that the cores of a machine share.
 #[derive(Clone)]
@@ -51,6 +56,7 @@ pub struct Native {
     /// How many numbers of each region may have been touched.
     touched: [u32; REGIONS],
     jumps: Box<[Jump]>,
+    landings: Box<[Landing]>,
     /// The link by which code was left last.
     left_by: Option<u32>,
     /// Whether atomics are the host's; not known before the first run.
@@ -74,6 +80,8 @@ struct User {
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
     blocks: &'a [*mut Block],
+    /// The stamp of landings.
+    stamp: u64,
     /// The position at which the budget would be used up.
     end: u64,
     steps: u64,
@@ -115,6 +123,7 @@ impl Native {
             users: BTreeMap::new(),
             touched: [0; REGIONS],
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
+            landings: vec![NO_LANDING; LANDING_COUNT].into(),
             left_by: None,
             atomics: None,
             choices: 0,
@@ -163,6 +172,7 @@ impl Native {
             !users.is_empty()
         });
         self.jumps.fill(NO_JUMP);
+        self.landings.fill(NO_LANDING);
         self.left_by = None;
         self.known = known;
         // Other code may lie where this core has executed code before: nothing of that may still be in its pipeline
@@ -177,7 +187,7 @@ impl Native {
         let count = if generation == 0 { count } else { 0 };
         let is_warm = count >= self.cache.limits.threshold;
         let atomics = self.atomics == Some(true);
-        if is_warm || count == 0 || count.is_power_of_two() {
+        if is_warm || count.is_multiple_of(FIND_EVERY) {
             let found = self.cache.find(block.host(), atomics);
             if let Some(number) = found.and_then(|found| self.take(running, block, &found)) {
                 return Some(number);
@@ -198,12 +208,14 @@ impl Native {
         None
     }
 
-    /// Takes a unit for a block that it begins with, if all of its blocks are now what they were when it was made.
-    fn take<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block, found: &Found) -> Option<u32> {
+    /// Takes a unit for the block that it begins with, if all of its blocks are now what they were when it was made.
+    fn take<P: Port>(&mut self, running: &mut Running<'_, P>, head: &Block, found: &Found) -> Option<u32> {
         let &Found { number, generation, ref members } = found;
-        let blocks: Vec<NonNull<Block>> = std::iter::once(Some(NonNull::from(block)))
-            .chain(members[1..].iter().map(|member| running.find(block, member.offset)))
-            .collect::<Option<_>>()?;
+        let mut blocks = [NonNull::from(head); UNIT_BLOCKS_MAX];
+        let blocks = &mut blocks[..members.len()];
+        for (block, member) in blocks.iter_mut().zip(&**members).skip(1) {
+            *block = running.find(head, member.offset)?;
+        }
         // SAFETY: they have just been found, and whatever was dropped for that is alive until this run is over.
         let is_same = blocks
             .iter()
@@ -215,7 +227,7 @@ impl Native {
         let region = self.cache.region(number);
         let end = number % self.cache.numbers + blocks.len() as u32;
         self.touched[region] = self.touched[region].max(end);
-        for (member, &block) in (number..).zip(&blocks) {
+        for (member, &block) in (number..).zip(&*blocks) {
             self.blocks[member as usize] = block.as_ptr();
             if member != number {
                 let users = self.users.entry(block.as_ptr()).or_default();
@@ -226,7 +238,7 @@ impl Native {
             }
         }
         self.epochs[number as usize] = running.core.code_epoch + 1;
-        block.mark.set((generation, number));
+        head.mark.set((generation, number));
         Some(number)
     }
 
@@ -314,6 +326,9 @@ impl Translator for Native {
         let Place { chained, entered, .. } = self.cache.place(number);
         let epoch = running.core.code_epoch + 1;
         self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code: chained };
+        let pc = running.core.hart.pc;
+        let stamp = stamp_of(running.fetches_lost(), running.code_mode());
+        self.landings[landing_slot(pc)] = Landing { pc, stamp, code: chained };
 
         let start = running.core.position;
         let budget = if running.port.attention() {
@@ -326,18 +341,21 @@ impl Translator for Native {
         let mut env = Env {
             core,
             budget: Env::budget_of(budget),
-            page: running.core.hart.pc & !(PAGE_SIZE - 1),
+            page: pc & !(PAGE_SIZE - 1),
             fast_data: running.core.tlb.fast_entries(running.data_mode()),
             fast_code: running.core.tlb.fast_entries(running.code_mode()),
             epoch,
             epochs: self.epochs.as_ptr(),
             jumps: self.jumps.as_ptr(),
+            landings: self.landings.as_mut_ptr(),
+            stamp,
             step: step::<P>,
             context: ptr::null_mut(),
         };
         let mut context = Context {
             running,
             blocks: &self.blocks,
+            stamp,
             end: start + budget,
             steps: 0,
             ended: None,
@@ -418,7 +436,13 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         } else {
             context.steps += 1;
             // SAFETY: as above.
-            unsafe { context.running.step(block, pc, index as usize) }
+            let ended = unsafe { context.running.step(block, pc, index as usize) };
+            let stamp = stamp_of(context.running.fetches_lost(), context.running.code_mode());
+            assert!(
+                ended.is_some() || stamp == context.stamp,
+                "MMU-1: what can be fetched stays the same while code runs"
+            );
+            ended
         }
     }));
     match made {

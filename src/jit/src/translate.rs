@@ -11,7 +11,7 @@
 //!               floating point is ready, if the block has some, or the block is interpreted
 //!               take its steps off the budget, or leave
 //!               operations
-//!               jumps within the unit; into others of the page, linked once they are known; others by lookup
+//!               jumps within the unit; into others of the page, linked once they are known; others by landings
 //!           cold parts: steps, stubs of exits
 //! ```
 
@@ -22,6 +22,7 @@ use crate::frame::{
     Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, toll, vector, x,
 };
 use crate::known::{Floats, Pending, Preparation, Repair};
+use crate::landing::land;
 use crate::select::{Features, Free, Selector, Source};
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
@@ -379,7 +380,7 @@ impl Translator<'_> {
             }
             (_, _, None) => {
                 self.swap_out();
-                dynasm!(self.asm; .arch x64; jmp extern self.target.stubs.lookup);
+                land(&mut self.asm, self.target.stubs.lookup);
             }
         }
         flow

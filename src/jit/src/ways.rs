@@ -2,6 +2,7 @@
 
 use crate::frame::{PAGE, PC, SPENT, toll, x};
 use crate::homes::Swap;
+use crate::landing::land;
 use crate::select::{Condition, Free};
 use crate::translate::{LINKS_OF_BLOCK, Labels, Link, STALE_LINK, Translator};
 use crate::tree::Value;
@@ -29,12 +30,8 @@ impl Translator<'_> {
     /// Goes on at a distance from the page's start, in another page.
     fn go_far(&mut self, to: i32) {
         self.swap_out();
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rax, [rsp + PAGE]
-            ; add rax, to
-            ; jmp extern self.target.stubs.lookup
-        );
+        dynasm!(self.asm; .arch x64; mov rax, [rsp + PAGE]; add rax, to);
+        land(&mut self.asm, self.target.stubs.lookup);
     }
 
     /// Goes on at a distance from this operation if a condition holds, else behind it.

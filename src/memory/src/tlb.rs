@@ -164,6 +164,13 @@ impl Tlb {
         (fast.execute == Self::tag(address)).then(|| address.0.wrapping_add(fast.addend) as *const u8)
     }
 
+    /// How often a fast right to fetch has been emptied: while this stays the same, whatever could be fetched by fast entries
+    /// still can, and lies where it did.
+    #[inline(always)]
+    pub fn fetches_lost(&self) -> u64 {
+        self.fast.fetches_lost()
+    }
+
     /// The translation of `address`, if there is one.
     #[inline]
     pub fn translation(&self, mode: usize, address: Gva) -> Option<Translation> {

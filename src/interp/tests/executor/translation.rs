@@ -607,3 +607,77 @@ fn mmu_1_address_spaces_keep_their_translations() {
         assert_eq!(walked, walks == 0, "only the first time");
     }
 }
+
+/// A loop that calls a function in [`PAGE`], which the tables lead to two places; the program's third line is a fence.
+fn board_of_calls(level: Privilege) -> Board {
+    let mut board = board(level, "loop:\njalr x1,0(x11)\njal x0,loop\nsfence.vma x0,x0\nsfence.vma x11,x0");
+    for (page, adds) in [(DATA, 1), (DATA + 0x1000, 100)] {
+        board.write(page, &assemble(&format!("addi x10,x10,{adds}\njalr x0,0(x1)")));
+    }
+    board
+}
+
+/// How much some turns of its loop add, which have four steps each.
+fn added(board: &mut Board) -> u64 {
+    let before = board.x(10);
+    board.core.hart.pc = CODE;
+    board.steps(40);
+    board.x(10) - before
+}
+
+#[test]
+fn mmu_1_calls_go_where_they_went_until_a_fence() {
+    for fence in [CODE + 8, CODE + 12] {
+        let mut board = board_of_calls(S);
+        for (page, before, after) in [(DATA, 10, 10), (DATA + 0x1000, 10, 1000), (DATA, 1000, 10)] {
+            map(&mut board, PAGE, page, V | R | X | A);
+            assert_eq!(added(&mut board), before, "what has been translated stays so");
+            board.core.hart.pc = fence;
+            board.steps(1);
+            assert_eq!(added(&mut board), after);
+        }
+    }
+}
+
+#[test]
+fn mmu_1_calls_go_where_the_address_space_says() {
+    let mut board = board_of_calls(S);
+    let (other, middle, leaves) = (BASE + 0x2_4000, BASE + 0x2_5000, BASE + 0x2_6000);
+    board.write_double(other, entry(middle, V));
+    board.write_double(middle, entry(leaves, V));
+    board.write_double(leaves + (CODE >> 12) * 8, entry(BASE + 0x4000, V | R | X | A));
+    board.write_double(leaves + (PAGE >> 12) * 8, entry(DATA + 0x1000, V | R | X | A));
+    map(&mut board, PAGE, DATA, V | R | X | A);
+    let spaces = [board.csr(SATP), 8 << 60 | 5 << 44 | other >> 12];
+    for _ in 0..3 {
+        for (satp, adds) in spaces.into_iter().zip([10, 1000]) {
+            board.set_csr(SATP, satp);
+            assert_eq!(added(&mut board), adds);
+        }
+    }
+}
+
+#[test]
+fn calls_go_nowhere_that_the_level_may_not_fetch_from() {
+    let mut board = board_of_calls(U);
+    map(&mut board, PAGE, DATA, V | R | X | A | UB);
+    assert_eq!(added(&mut board), 10);
+    // Supervisor's are the pages of the caller now, not that of the function.
+    map(&mut board, CODE, BASE + 0x4000, V | R | X | A);
+    board.core.hart.privilege = S;
+    board.core.hart.pc = CODE;
+    board.steps(2);
+    assert_eq!((board.csr(MCAUSE), board.csr(MTVAL), board.x(10)), (12, PAGE, 10));
+}
+
+#[test]
+fn ord_1_calls_ask_anew_for_what_was_lost() {
+    let mut board = board_of_calls(S);
+    map(&mut board, PAGE, DATA, V | R | X | A);
+    assert_eq!(added(&mut board), 10);
+    board.world.asked.clear();
+    let page = board.core.ram.page(Gpa(DATA)).expect("RAM");
+    board.core.tlb.revoke(page, false);
+    assert_eq!(added(&mut board), 10);
+    assert_eq!(board.world.asked, [Question::Grant(41, Gpa(DATA), Right::Read)]);
+}

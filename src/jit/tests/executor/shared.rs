@@ -1,6 +1,7 @@
 //! Cores that share code, each on a thread of its own: they translate, link and give up code at the same time, in as little
 //! memory as there can be, and each does what the interpreter does (REP-2).
 
+use crate::assembler::assemble;
 use crate::board::{BASE, Board, SIZE};
 use crate::random::{Numbers, board_of};
 use crate::tested::with;
@@ -128,14 +129,19 @@ fn rep_2_cores_that_share_code() {
     }
 }
 
-/// A straight stretch of several blocks, and behind it a loop of three that are translated together, which it leads into
-/// by a jump from code to code.
-fn stretch_and_loop() -> String {
+/// Where a function lies that is called.
+const FUNCTION: u64 = BASE + 0x3000;
+
+/// A straight stretch of several blocks, and behind it a loop of some that are translated together, which it leads into by
+/// a jump from code to code. Behind it a function in another page is called.
+fn stretch_and_loop() -> Board {
     let straight = "addi x9,x9,1\n".repeat(170);
-    format!(
+    let mut board = Board::new(&format!(
         "outer:\n{straight}addi x28,x0,5\ninner:\naddi x10,x10,1\nbeq x8,x0,even\naddi x11,x11,1\neven:\n\
-         xori x8,x8,1\naddi x12,x12,1\naddi x28,x28,-1\nbne x28,x0,inner\njal x0,outer"
-    )
+         xori x8,x8,1\naddi x12,x12,1\naddi x28,x28,-1\nbne x28,x0,inner\njalr x1,0(x29)\njal x0,outer"
+    ));
+    board.write(FUNCTION, &assemble("addi x13,x13,1\naddi x14,x14,1\njalr x0,0(x1)"));
+    board
 }
 
 /// Others change code; each core goes on with what it was until it executes FENCE.I, whatever units the other cores have
@@ -143,16 +149,16 @@ fn stretch_and_loop() -> String {
 #[test]
 fn mmu_2_code_that_is_stale_on_some_cores_only() {
     const STRAIGHT: u64 = 171;
-    let text = stretch_and_loop();
     for limits in [
         Limits { threshold: 0, ..Limits::default() },
         Limits { threshold: 2, stretch: 50, ..Limits::default() },
         Limits { code_bytes: 0, ..Limits::mixed() },
     ] {
         let shared = Shared::new(limits, None).expect("memory for code");
-        let ram = Board::<false>::new(&text).core.ram;
+        let ram = stretch_and_loop().core.ram;
         let of = |executor: Jit| {
-            let mut board = Board::new(&text);
+            let mut board = stretch_and_loop();
+            board.core.hart.x[29] = FUNCTION;
             board.core.ram = ram.clone();
             board.core.tlb = Tlb::new(&ram);
             board.executor = executor;
@@ -171,9 +177,10 @@ fn mmu_2_code_that_is_stale_on_some_cores_only() {
                 let [translated, interpreted] = pair.each_ref().map(Board::state);
                 assert!(translated == interpreted, "core {core} differs in round {round} of {limits:?}");
             }
-            // One of the instructions of the loop, or of the stretch, adds another number; now and then one it has added before.
-            let place = numbers.pick(&[0, 1, 169, STRAIGHT, STRAIGHT + 2, STRAIGHT + 4]);
-            let address = Gpa(BASE + 4 * place);
+            // One of the instructions adds another number; now and then one that it has added before.
+            let places = [0, 1, 169, STRAIGHT, STRAIGHT + 2, STRAIGHT + 4];
+            let address = BASE + 4 * numbers.pick(&places);
+            let address = Gpa(numbers.pick(&[address, address, FUNCTION, FUNCTION + 4]));
             let old = ram.load(address, Width::Word);
             ram.store(address, Width::Word, old & 0xf_ffff | (1 + numbers.below(3)) << 20);
         }

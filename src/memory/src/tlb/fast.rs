@@ -15,6 +15,8 @@ use cantus_isa::{
 const SLOTS: usize = FAST_SLOTS;
 /// Fast entries of each mode.
 pub const FAST_SLOTS: usize = 512;
+/// The first of the modes of fetches; those before are of loads and stores, by whose entries nothing is fetched.
+const FETCH_MODES: usize = 4;
 /// A tag that no address matches: not page-aligned.
 pub(super) const NOTHING: u64 = u64::MAX;
 const EMPTY: Fast = Fast { read: NOTHING, write: NOTHING, execute: NOTHING, addend: 0 };
@@ -60,6 +62,8 @@ pub(super) struct FastEntries {
     heads: Vec<u16>,
     /// For each kind the entries that were put in a chain since the list was last swept, and perhaps others.
     lists: [Vec<u16>; 3],
+    /// How many rights to fetch, in the modes of fetches, have been emptied.
+    fetches_lost: u64,
 }
 
 impl FastEntries {
@@ -69,7 +73,12 @@ impl FastEntries {
             links: vec![LOOSE; MODES * SLOTS].into(),
             heads: vec![0; pages],
             lists: Default::default(),
+            fetches_lost: 0,
         }
+    }
+
+    pub(super) fn fetches_lost(&self) -> u64 {
+        self.fetches_lost
     }
 
     #[inline(always)]
@@ -125,7 +134,7 @@ impl FastEntries {
             if keep_read {
                 self.entries[index].write = NOTHING;
             } else {
-                self.entries[index] = EMPTY;
+                self.clear(index);
                 self.links[index].page = None;
             }
         }
@@ -175,10 +184,16 @@ impl FastEntries {
         }
     }
 
+    fn clear(&mut self, index: usize) {
+        let is_fetch = index >= FETCH_MODES * SLOTS && self.entries[index].execute != NOTHING;
+        self.fetches_lost += u64::from(is_fetch);
+        self.entries[index] = EMPTY;
+    }
+
     /// Takes an entry out of its chain.
     fn empty(&mut self, index: usize) {
         let Some(page) = self.links[index].page.take() else { return };
-        self.entries[index] = EMPTY;
+        self.clear(index);
         let (this, after) = (index as u16 + 1, self.links[index].next);
         if self.heads[page.index()] == this {
             self.heads[page.index()] = after;
