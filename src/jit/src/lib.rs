@@ -37,6 +37,8 @@ mod tree;
 mod unit;
 #[cfg(target_arch = "x86_64")]
 mod ways;
+#[cfg(target_arch = "x86_64")]
+mod windows;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Jit, jit};

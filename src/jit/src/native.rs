@@ -80,9 +80,14 @@ unsafe impl Send for Native {}
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
     members: &'a [NonNull<Block>],
-    /// The position at which the budget would be used up.
+    /// The position at which the budget would be used up, and the one up to which there may be another.
     end: u64,
+    until: u64,
+    /// Steps of a stretch at most.
+    stretch: u64,
     steps: u64,
+    /// Blocks begun in the stretches before.
+    begun: u64,
     ended: Option<Ended>,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -303,13 +308,17 @@ impl Translator for Native {
             epochs: self.epochs.as_ptr(),
             jumps: self.jumps.as_ptr(),
             step: step::<P>,
+            stretch: stretch::<P>,
             context: ptr::null_mut(),
         };
         let mut context = Context {
             running,
             members: &self.members,
             end: start + budget,
+            until,
+            stretch: self.limits.stretch,
             steps: 0,
+            begun: 0,
             ended: None,
             panic: None,
         };
@@ -317,9 +326,9 @@ impl Translator for Native {
         // SAFETY: the unit is current, and so is the code made of it. Everything in `env` lives and stays where it is
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
-        let Context { running, ended, panic, steps, .. } = context;
+        let Context { running, ended, panic, steps, end, begun, .. } = context;
         self.counts.entries += 1;
-        self.counts.runs += env.begun();
+        self.counts.runs += begun + env.begun();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
@@ -331,8 +340,8 @@ impl Translator for Native {
             self.counts.exits.step += 1;
             return Some(Ran::Within(ended));
         }
-        let made = budget - env.left();
-        running.core.position = start + made;
+        running.core.position = end - env.left();
+        let made = running.core.position - start;
         self.counts.steps += steps;
         self.counts.instructions += made - steps;
         let exits = &mut self.counts.exits;
@@ -359,6 +368,34 @@ impl Translator for Native {
 
     fn counts(&self) -> CodeCounts {
         self.counts
+    }
+}
+
+/// Begins another stretch before a block of so many steps, if it fits and the port wants no attention, as the interpreter
+/// would between two runs. Gives its budget, or 0.
+extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
+    // SAFETY: `run` has set it, and waits.
+    let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
+    let position = context.end - env.left();
+    let room = context.until - position;
+    // A panic must not get into translated code, which nothing is known of for unwinding.
+    let goes_on = catch_unwind(AssertUnwindSafe(|| {
+        context.running.core.position = position;
+        context.running.port.completed(position);
+        room >= u64::from(length) && !context.running.port.attention()
+    }));
+    match goes_on {
+        Ok(false) => 0,
+        Ok(true) => {
+            let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
+            context.begun += env.begun();
+            context.end = position + budget;
+            Env::budget_of(budget)
+        }
+        Err(panic) => {
+            context.panic = Some(panic);
+            0
+        }
     }
 }
 

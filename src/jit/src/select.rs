@@ -262,6 +262,9 @@ impl Selector<'_> {
 
     /// Operations that the host makes in place.
     fn plain(&mut self, operation: Binary, a: Value, b: Value, into: u8, free: Free) {
+        if let (Binary::And, Some(mask @ (0xff | 0xffff))) = (operation, self.tree.constant(b)) {
+            return self.zero_extend(if mask == 0xff { Width::Byte } else { Width::Half }, a, into, free);
+        }
         let commutes = operation != Binary::Sub;
         let swap = commutes
             && self.source(a).is_some()

@@ -7,6 +7,7 @@
 //! ```text
 //! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
 //! entered:  registers that the unit has elsewhere
+//!           its windows are empty
 //!           for each block:
 //!               floating point is ready, if the block has some, or the block is interpreted
 //!               take its steps off the budget, or leave
@@ -15,7 +16,7 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
-use crate::access::Alone;
+use crate::access::{Alone, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
@@ -126,6 +127,9 @@ pub(crate) struct Translator<'a> {
     pub parts: Vec<Option<Part>>,
     groups: usize,
     pub alone: Vec<Alone>,
+    pub missed: Vec<Missed>,
+    /// The window of the operation's access, if it has one.
+    pub window: Option<usize>,
     /// Steps out of line.
     steps: Vec<Step>,
     /// What brings registers to where they usually are, and back, if a step has asked for that.
@@ -183,6 +187,8 @@ pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: us
         parts: Vec::new(),
         groups: 0,
         alone: Vec::new(),
+        missed: Vec::new(),
+        window: None,
         steps: Vec::new(),
         swaps: None,
         floats: Floats::default(),
@@ -212,6 +218,7 @@ impl Translator<'_> {
             ;=>entered
         );
         self.swap_in();
+        self.empty_windows();
         for place in 0..self.unit.blocks.len() {
             self.place = place;
             self.block();
@@ -253,6 +260,7 @@ impl Translator<'_> {
         self.repairs();
         self.preparations();
         self.alone();
+        self.missed();
         self.steps();
         for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
             dynasm!(self.asm; .arch x64; =>unboxed);
@@ -324,6 +332,7 @@ impl Translator<'_> {
         self.gives_up = false;
         self.written = None;
         self.way = None;
+        self.window = self.unit.window(op);
         let is_last = self.index + 1 == self.unit.blocks[self.place].len();
         if is_last && !op.code.is_floating() {
             self.check_results();

@@ -102,8 +102,20 @@ impl Tree {
     pub fn sign_extend(&mut self, width: Width, a: Value) -> Value {
         match self.constant(a) {
             Some(a) => self.add(Node::Constant(number::sign_extend(width, a))),
-            None if width == Width::Double => a,
+            None if width == Width::Double || self.is_signed(width, a) => a,
             None => self.add(Node::Sign(width, a)),
+        }
+    }
+
+    /// Whether a value is known to be the sign extension of its lower part.
+    fn is_signed(&self, width: Width, a: Value) -> bool {
+        let bits = 8 * width.bytes();
+        let Node::Binary(operation, of, by) = self.node(a) else { return false };
+        match (operation, self.node(of), self.constant(by)) {
+            (Binary::ShiftRightSigned, Node::Sign(inner, _), _) => inner == width,
+            (Binary::ShiftRight, Node::Zero(inner, _), Some(by)) => inner == width && by & 63 != 0,
+            (Binary::And, _, Some(mask)) => mask >> (bits - 1) == 0,
+            _ => false,
         }
     }
 

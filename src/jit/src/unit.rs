@@ -5,6 +5,7 @@
 //! they would only be translated several times.
 
 use crate::homes::{Homes, Swap};
+use crate::windows::{self, Window};
 use cantus_interp::Block;
 use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::class::Class;
@@ -24,6 +25,15 @@ pub(crate) struct Unit<'a> {
     pub blocks: Vec<&'a Block>,
     pub homes: Homes,
     pub swaps: Vec<Swap>,
+    pub windows: Vec<Window>,
+}
+
+impl Unit<'_> {
+    /// The window of an operation's access, if it has one.
+    pub fn window(&self, op: &Op) -> Option<usize> {
+        let of = Window::of(op)?;
+        self.windows.iter().position(|window| *window == of)
+    }
 }
 
 /// Where a block goes on in its page: behind it, and elsewhere; distances from the page's start. A place that may be
@@ -81,8 +91,9 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
         }
     }
     if times.iter().all(|&times| times == 1) {
-        return Unit { blocks: vec![head], homes: Homes::fixed(), swaps: Vec::new() };
+        return Unit { blocks: vec![head], homes: Homes::fixed(), swaps: Vec::new(), windows: Vec::new() };
     }
+    let windows = windows::choose(&blocks, &times);
     let mut uses = [0; 32];
     for (block, times) in blocks.iter().zip(times) {
         for (_, op) in block.ops() {
@@ -91,7 +102,7 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
     }
     uses[0] = 0;
     let (homes, swaps) = Homes::of_loop(&uses);
-    Unit { blocks, homes, swaps }
+    Unit { blocks, homes, swaps, windows }
 }
 
 /// The integer registers that an operation names, 0 for none; nothing goes wrong where it names another kind.
