@@ -439,11 +439,16 @@ impl Translator<'_> {
 
     /// Leaves the rest of the block, from the operation of this number on, to the interpreter.
     pub(crate) fn rest(&mut self, number: u32) {
+        self.call_swap_out();
+        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
+    }
+
+    /// As [`Self::swap_out`], in less code.
+    pub(crate) fn call_swap_out(&mut self) {
         if !self.unit.swaps.is_empty() {
             let [out, _] = self.swaps();
             dynasm!(self.asm; .arch x64; call =>out);
         }
-        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
     }
 
     /// What brings registers to where they usually are, and back.

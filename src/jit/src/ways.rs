@@ -146,7 +146,7 @@ impl Translator<'_> {
             ; jmp =>here
             ;spent:
         );
-        self.swap_out();
+        self.call_swap_out();
         self.leave(start(block), SPENT);
     }
 
