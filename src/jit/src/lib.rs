@@ -22,6 +22,8 @@ mod frame;
 #[cfg(target_arch = "x86_64")]
 mod homes;
 #[cfg(target_arch = "x86_64")]
+mod idioms;
+#[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
 mod memory;

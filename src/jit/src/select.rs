@@ -331,6 +331,31 @@ impl Selector<'_> {
         }
     }
 
+    /// Changes a guest register where it lies in memory, if the host has an instruction for that.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are all that there are")]
+    pub fn change(&mut self, operation: Binary, at: i32, source: Source) -> bool {
+        macro_rules! change {
+            ($name:ident) => {
+                match source {
+                    Source::Immediate(value) => {
+                        dynasm!(self.asm; .arch x64; $name QWORD [rbx + at], DWORD value);
+                    }
+                    Source::Register(from) => dynasm!(self.asm; .arch x64; $name [rbx + at], Rq(from)),
+                    Source::Memory(_) => return false,
+                }
+            };
+        }
+        match operation {
+            Binary::Add => change!(add),
+            Binary::Sub => change!(sub),
+            Binary::And => change!(and),
+            Binary::Or => change!(or),
+            Binary::Xor => change!(xor),
+            _ => return false,
+        }
+        true
+    }
+
     #[allow(clippy::wildcard_enum_match_arm, reason = "it is one of five")]
     fn shift(&mut self, operation: Binary, a: Value, b: Value, into: u8, free: Free) {
         macro_rules! shift {

@@ -119,6 +119,21 @@ impl Tree {
         }
     }
 
+    /// Whether a value is known to be the sign extension of its lower word, given the registers, as bits, of which that is known.
+    pub fn is_word(&self, value: Value, words: u32) -> bool {
+        let is_small = |width| matches!(width, Width::Byte | Width::Half);
+        match self.node(value) {
+            Node::Constant(constant) => i32::try_from(constant as i64).is_ok(),
+            Node::Register(register) => words >> register & 1 != 0,
+            Node::Sign(width, _) => width != Width::Double,
+            Node::Loaded(width, _) | Node::Zero(width, _) => is_small(width),
+            Node::Binary(Binary::Equal | Binary::Less | Binary::LessUnsigned, ..) => true,
+            Node::Binary(..) => self.is_signed(Width::Word, value),
+            Node::Select(_, yes, no) => self.is_word(yes, words) && self.is_word(no, words),
+            Node::Address(_) | Node::Float(_) | Node::Host(_) | Node::Vector(_) | Node::Unary(..) => false,
+        }
+    }
+
     pub fn zero_extend(&mut self, width: Width, a: Value) -> Value {
         match self.constant(a) {
             Some(a) => self.add(Node::Constant(number::zero_extend(width, a))),

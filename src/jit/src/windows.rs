@@ -15,7 +15,7 @@ use cantus_isa::riscv::op::{Op, Opcode};
 /// Windows of a unit at most: what the frame has room for.
 pub(crate) const WINDOWS_MAX: usize = 6;
 /// How many times as often as its register jumps a window is used at least.
-const USES_MIN: u64 = 4;
+const USES_MIN: u64 = 2;
 
 /// The pages of the accesses from a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,14 +58,15 @@ pub(crate) fn choose(blocks: &[&Block], times: &[u64]) -> Vec<Window> {
     }
     let jumps = jumps(&ops);
     let mut uses: Vec<(Window, u64)> = Vec::new();
-    for &(op, times) in &ops {
+    // What is executed once finds its window empty.
+    for &(op, times) in ops.iter().filter(|&&(_, times)| times > 1) {
         let Some(window) = Window::of(op).filter(|window| window.base != 0) else { continue };
         match uses.iter_mut().find(|(other, _)| *other == window) {
             Some((_, uses)) => *uses += times,
             None => uses.push((window, times)),
         }
     }
-    uses.retain(|&(Window { base, .. }, uses)| uses > 1 && uses >= USES_MIN * jumps[usize::from(base)]);
+    uses.retain(|&(Window { base, .. }, uses)| uses >= USES_MIN * jumps[usize::from(base)]);
     uses.sort_by_key(|&(_, uses)| u64::MAX - uses);
     uses.truncate(WINDOWS_MAX);
     uses.into_iter().map(|(window, _)| window).collect()
@@ -74,26 +75,25 @@ pub(crate) fn choose(blocks: &[&Block], times: &[u64]) -> Vec<Window> {
 /// How often each register gets a value that is far from the one before, as far as can be told.
 fn jumps(ops: &[(&Op, u64)]) -> [u64; 32] {
     let mut jumps = [0; 32];
-    loop {
-        let mut next = [0; 32];
+    // Registers that are copied to each other in a circle move no faster for it: copies are followed once.
+    for copies in [false, true] {
+        let before = jumps;
         for &(op, times) in ops {
+            let from = |register: u8| if copies { times.min(before[usize::from(register)]) } else { 0 };
             // What floating point or a store names there does no harm.
-            next[usize::from(op.rd)] += match op.code {
+            jumps[usize::from(op.rd)] += match op.code {
                 Opcode::Lui | Opcode::Auipc => 0,
                 Opcode::Addi if op.rs1 == op.rd => 0,
-                Opcode::Addi => times.min(jumps[usize::from(op.rs1)]),
-                Opcode::Add if op.rs1 == 0 => times.min(jumps[usize::from(op.rs2)]),
-                Opcode::Add | Opcode::Sub if op.rs1 == op.rd => times.min(jumps[usize::from(op.rs2)]),
-                Opcode::Add if op.rs2 == op.rd => times.min(jumps[usize::from(op.rs1)]),
+                Opcode::Addi => from(op.rs1),
+                Opcode::Add if op.rs1 == 0 => from(op.rs2),
+                Opcode::Add | Opcode::Sub if op.rs1 == op.rd => from(op.rs2),
+                Opcode::Add if op.rs2 == op.rd => from(op.rs1),
                 code if code.is_floating() || matches!(code.class(), Class::Store(_) | Class::Branch) => 0,
+                _ if copies => 0,
                 _ => times,
             };
         }
-        next[0] = 0;
-        // They only grow, and no further than all times together.
-        if next == jumps {
-            return jumps;
-        }
-        jumps = next;
+        jumps[0] = 0;
     }
+    jumps
 }

@@ -273,6 +273,50 @@ fn rep_2_loops_of_floating_point() {
     compare_loops(&smooth, 10..20, 40);
 }
 
+/// Rotations by two shifts and an `or`, and what almost is one, in few registers: results that nobody reads are left out, but
+/// whoever looks at a register sees it.
+#[test]
+fn rep_2_rotations_by_shifts() {
+    for seed in 0..blocks() / 40 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,9\nturn:\n");
+        for _ in 0..1 + numbers.below(12) {
+            let [a, b, c, d] = std::array::from_fn(|_| 8 + numbers.below(3));
+            let by = 1 + numbers.below(63);
+            let rest = if numbers.below(8) == 0 { by } else { 64 - by };
+            let [first, second] = if numbers.below(2) == 0 { ["slli", "srli"] } else { ["srli", "slli"] };
+            text += &match numbers.below(8) {
+                0 => format!("ld x{a},0(x20)\n"),
+                1 => format!("sd x{a},8(x20)\n"),
+                2 => format!("addi x{a},x{b},{by}\n"),
+                3 => format!("{first} x{a},x{b},{by}\n{second} x{c},x{d},{rest}\nor x{c},x{a},x{b}\n"),
+                4 | 5 => format!("{first} x{a},x{b},{by}\n{second} x{b},x{b},{rest}\nor x{b},x{a},x{b}\n"),
+                _ => format!("{first} x{a},x{b},{by}\n{second} x{b},x{b},{rest}\nor x{b},x{b},x{a}\n"),
+            };
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        let of = |threshold| {
+            let mut board = Board::new(&text);
+            board.executor = with(Limits { threshold, ..Limits::default() });
+            (8..11).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
+            // Now and then they are not aligned.
+            board.core.hart.x[20] = DATA + seed % 16 / 15;
+            board
+        };
+        let [mut jit, mut interp] = [of((seed % 3) as u32), of(u32::MAX)];
+        while jit.core.position < 200 {
+            let to = jit.core.position + 1 + numbers.below(40);
+            while jit.core.position < to {
+                jit.run(to);
+            }
+            while interp.core.position < jit.core.position {
+                interp.run(jit.core.position);
+            }
+            assert!(jit.state() == interp.state(), "seed {seed:#x} at {}:\n{text}", jit.core.position);
+        }
+    }
+}
+
 fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
     let (programs, mut units, mut blocks) = (blocks() / 40, 0, 0);
     for seed in 0..programs {
