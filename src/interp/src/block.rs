@@ -158,6 +158,11 @@ impl Block {
         self.host
     }
 
+    /// Its bytes.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
     /// Its length in bytes.
     pub fn bytes(&self) -> u64 {
         self.source.len() as u64

@@ -28,7 +28,7 @@ pub struct CodeCounts {
     pub blocks: u64,
     /// Bytes of code made for them.
     pub bytes: u64,
-    /// How often all code was given up.
+    /// How often code was given up: all of it, or a region.
     pub flushes: u64,
     /// How often code was entered.
     pub entries: u64,

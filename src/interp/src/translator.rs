@@ -16,6 +16,7 @@ use crate::interp::Context;
 use crate::reach::Stop;
 use crate::step::Step;
 use crate::{CodeCounts, Core, Port};
+use cantus_isa::Gpa;
 use cantus_isa::riscv::meaning::{Flow, execute};
 use std::ptr::NonNull;
 
@@ -101,6 +102,17 @@ impl<P: Port> Running<'_, P> {
     /// The block that starts at a host address in the page of a block that was given, if it is known to be current.
     pub fn block(&self, host: u64) -> Option<NonNull<Block>> {
         self.context.blocks.get(host, self.core.code_epoch)
+    }
+
+    /// The block that starts at a distance from the start of the page of `given`, a block that was given and is current;
+    /// decoded if need be.
+    pub fn find(&mut self, given: &Block, offset: u64) -> Option<NonNull<Block>> {
+        let (page, address) = (given.host() - given.address().offset(), given.address());
+        self.block(page + offset).or_else(|| {
+            let Core { ram, tlb, code_epoch, .. } = &mut *self.core;
+            let address = Gpa(address.0 - address.offset() + offset);
+            self.context.blocks.find(ram, tlb, address, *code_epoch, false)
+        })
     }
 
     /// Whether a block's bytes are current; it lies in the page of one that was given and is.

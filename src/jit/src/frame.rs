@@ -201,7 +201,7 @@ pub(crate) struct Env {
     pub fast_code: *const Fast,
     /// The core's code epoch.
     pub epoch: u64,
-    /// For each unit the epoch at which its bytes were last known to be current.
+    /// For the number of each unit the epoch at which its bytes were last known to be current.
     pub epochs: *const u64,
     pub jumps: *const Jump,
     /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
@@ -235,10 +235,9 @@ impl Env {
 }
 
 /// What code returns, if it is not the number of a link and one: between two blocks there is no code to go on with, the
-/// next block does not fit into the budget, or has to be compared first; or a step has ended the run.
+/// next block does not fit into the budget; or a step has ended the run.
 pub(crate) const BETWEEN: u32 = 0;
-pub(crate) const SPENT: u32 = u32::MAX - 2;
-pub(crate) const STALE: u32 = u32::MAX - 1;
+pub(crate) const SPENT: u32 = u32::MAX - 1;
 pub(crate) const ENDED: u32 = u32::MAX;
 
 /// Addresses of the stubs.

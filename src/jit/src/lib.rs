@@ -11,6 +11,8 @@ mod listener;
 
 #[cfg(target_arch = "x86_64")]
 mod access;
+#[cfg(target_arch = "x86_64")]
+mod cache;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
@@ -43,8 +45,8 @@ mod ways;
 mod windows;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub use elsewhere::{Jit, jit};
-pub use limits::Limits;
+pub use elsewhere::{Jit, Shared, jit};
+pub use limits::{CODE_BYTES, Limits};
 pub use listener::{Block, Listener, Listening};
 #[cfg(target_arch = "x86_64")]
-pub use native::{Jit, Native, jit};
+pub use native::{Jit, Native, Shared, jit};

@@ -1,9 +1,12 @@
 //! How much a translator may use, and when it translates.
 
+/// Bytes of code that a machine keeps, whatever its cores.
+pub const CODE_BYTES: usize = 32 << 20;
+
 /// What a translator may use, and when it translates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Bytes of code memory for each core.
+    /// Bytes of code memory, for all cores that share it.
     pub code_bytes: usize,
     /// How often a block is interpreted before it is translated.
     pub threshold: u32,
@@ -22,6 +25,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: 16 << 20, threshold: 64, stretch: 2048, mixed: false }
+        Self { code_bytes: CODE_BYTES, threshold: 64, stretch: 2048, mixed: false }
     }
 }

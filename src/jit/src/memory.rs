@@ -42,16 +42,26 @@ impl CodeMemory {
         }
     }
 
-    /// Size in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Where the byte at `offset` is executed.
     pub fn address(&self, offset: usize) -> *const u8 {
         assert!(offset <= self.bytes, "offset {offset} is outside of the code");
         // SAFETY: inside of the mapping, or at its end.
         unsafe { self.executable.add(offset) }
+    }
+
+    /// Leads a jump elsewhere: writes its distance, which lies at `offset`, a multiple of 4. It may be being executed.
+    ///
+    /// An aligned doubleword is written at once, and a jump that is fetched meanwhile goes to where it went or to where it
+    /// goes now (Intel SDM, volume 3, "Guaranteed Atomic Operations"; its section "Handling Self- and Cross-Modifying Code"
+    /// asks for more, so that the new bytes are sure to be executed from some time on; here either are right).
+    pub fn set(&mut self, offset: usize, distance: i32) {
+        assert!(
+            offset.is_multiple_of(4) && offset < self.bytes - 4,
+            "no distance of a jump lies at {offset}"
+        );
+        // SAFETY: inside of the mapping, which nobody has a reference into; aligned.
+        let at = unsafe { std::sync::atomic::AtomicI32::from_ptr(self.writable.add(offset).cast()) };
+        at.store(distance, std::sync::atomic::Ordering::Release);
     }
 
     /// Writes code at `offset`. Nothing there is being executed.
@@ -95,6 +105,26 @@ mod tests {
     }
 
     #[test]
+    fn jumps_are_led_elsewhere() {
+        let mut memory = CodeMemory::new(1 << 16).expect("memory");
+        // nop; nop; nop; jmp 16; mov eax, 1; ret; and at 16: mov eax, 2; ret
+        memory.write(0, &[0x90, 0x90, 0x90, 0xe9, 8, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xc3, 0, 0]);
+        memory.write(16, &[0xb8, 2, 0, 0, 0, 0xc3]);
+        // SAFETY: the code follows the calling convention.
+        let function: extern "sysv64" fn() -> u32 = unsafe { std::mem::transmute(memory.address(0)) };
+        for (distance, answer) in [(8, 2), (0, 1), (8, 2)] {
+            memory.set(4, distance);
+            assert_eq!(function(), answer);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no distance of a jump lies at 6")]
+    fn a_distance_is_written_at_once_or_not_at_all() {
+        CodeMemory::new(4096).expect("memory").set(6, 0);
+    }
+
+    #[test]
     #[should_panic(expected = "outside of the code")]
     fn nothing_is_written_outside() {
         CodeMemory::new(4096).expect("memory").write(4090, &[0; 7]);
@@ -107,7 +137,7 @@ mod tests {
         let start = |line: &str| u64::from_str_radix(line.split('-').next().unwrap_or_default(), 16).ok();
         let at = |address: u64| maps.lines().find(|line| start(line) == Some(address)).expect("a mapping");
         let ours = [at(memory.writable as u64), at(memory.executable as u64)];
-        assert!(ours[0] != ours[1] && memory.bytes() == 1 << 16, "{ours:?}");
+        assert!(ours[0] != ours[1], "{ours:?}");
         for line in ours {
             let rights = line.split(' ').nth(1).expect("rights");
             assert!(!(rights.contains('w') && rights.contains('x')), "{line}");

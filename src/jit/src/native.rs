@@ -8,83 +8,78 @@
 //! the page is mapped, and what is fetched from a page at all may be fetched from anywhere in it. Whatever is elsewhere is
 //! looked up by the fast TLB entry of its page.
 //!
-//! Code memory is bounded. When it is full, all of it is given up.
+//! Code is all cores' (`cache.rs`); which of it a core may run is its own.
 
-use crate::frame::{
-    BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, STALE, Stubs, jump_slot,
-};
-use crate::listener::Block as Made;
-use crate::memory::CodeMemory;
-use crate::select::Features;
-use crate::translate::{BLOCKS_MAX, INDEX_BITS, Link, Numbers, Target, translate};
-use crate::unit::{self, UNIT_BLOCKS_MAX};
-use crate::{Limits, Listening};
+use crate::cache::{Cache, Found, Known, OUTSIDE, Place, REGIONS};
+use crate::frame::{BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, jump_slot};
+use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK, STALE_LINK};
+use crate::{Limits, Listening, unit};
 use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
-use cantus_isa::{Gva, address::PAGE_SIZE};
+use cantus_isa::address::PAGE_SIZE;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Release, SeqCst};
 
 /// An executor that translates what is executed often, and interprets the rest.
 pub type Jit = Interp<Native>;
 
-/// An epoch that no core reaches.
-const NEVER: u64 = u64::MAX;
-/// More than a unit's code takes: some hundred operations, each with some hundred bytes.
-const UNIT_CODE_MAX: usize = 1 << 17;
+/// An epoch that no core reaches: those of code are greater by one than the core's.
+const NEVER: u64 = 0;
 
-/// What is known of a unit that was translated.
-#[derive(Clone, Copy)]
-struct Known {
-    /// The first of its blocks among all, and how many there are; 0 if one of them is no longer code.
-    first_member: u32,
-    members: u32,
-    /// Where its code lies.
-    chained: usize,
-    entered: usize,
-}
+/// Code that the cores of a machine share.
+#[derive(Clone)]
+pub struct Shared(Arc<Cache>);
 
 /// A translator to the code of the host, for one core.
 pub struct Native {
-    memory: CodeMemory,
-    limits: Limits,
-    target: Target,
-    /// Where the stubs end and code begins, and where it ends.
-    first: usize,
-    used: usize,
-    /// Counted up whenever all code is given up; never 0.
-    generation: u32,
-    known: Vec<Known>,
-    /// The blocks of all units, in the order of their numbers.
-    members: Vec<NonNull<Block>>,
-    /// The units that a block is in without being the first one, by the address of the block.
-    users: BTreeMap<*const Block, Vec<u32>>,
-    epochs: Vec<u64>,
+    cache: Arc<Cache>,
+    /// What this core knows of the shared code, and where it stands for others to see.
+    known: Known,
+    stands: Arc<AtomicU64>,
+    /// For each unit's number the epoch at which all of its blocks were last known to be current; for each block's the
+    /// block, as this core has it, if it is alive. Memory that is never touched costs nothing.
+    epochs: Box<[u64]>,
+    blocks: Box<[*mut Block]>,
+    /// The units that a block is in without being the first one, with its own number there, by the address of the block.
+    users: BTreeMap<*const Block, Vec<User>>,
+    /// How many numbers of each region may have been touched.
+    touched: [u32; REGIONS],
     jumps: Box<[Jump]>,
-    links: Vec<Link>,
     /// The link by which code was left last.
-    left_by: Option<usize>,
+    left_by: Option<u32>,
+    /// Whether atomics are the host's; not known before the first run.
+    atomics: Option<bool>,
     /// What the choices of a mixed execution are made of.
     choices: u64,
     counts: CodeCounts,
-    listening: Listening,
 }
 
 // SAFETY: the pointers are to the core's blocks, which go wherever the executor goes, and into its own code.
 unsafe impl Send for Native {}
 
+/// A use of a block: the number of the unit, and its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct User {
+    unit: u32,
+    member: u32,
+}
+
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
-    members: &'a [NonNull<Block>],
+    cache: &'a Cache,
+    /// The cache's stamp as the core saw it.
+    stamp: u64,
+    blocks: &'a [*mut Block],
     /// The position at which the budget would be used up, and the one up to which there may be another.
     end: u64,
     until: u64,
-    /// Steps of a stretch at most.
-    stretch: u64,
     steps: u64,
     /// Blocks begun in the stretches before.
     begun: u64,
@@ -92,46 +87,52 @@ struct Context<'a, 'r, P> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// An executor with a translator. Whoever listens is told of all code.
+/// An executor with a translator, for one core alone. Whoever listens is told of all code.
 ///
 /// # Errors
 /// Where the host gives no memory for code.
 pub fn jit(limits: Limits, listening: Listening) -> io::Result<Jit> {
-    Ok(Interp::with(Native::new(limits, listening)?))
+    Ok(Shared::new(limits, listening)?.jit())
+}
+
+impl Shared {
+    /// No code yet. Whoever listens is told of all that is made.
+    ///
+    /// # Errors
+    /// Where the host gives no memory for code.
+    pub fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
+        Ok(Self(Arc::new(Cache::new(limits, listening)?)))
+    }
+
+    /// An executor of one of the cores.
+    pub fn jit(&self) -> Jit {
+        Interp::with(Native::new(self.0.clone()))
+    }
 }
 
 impl Native {
-    fn new(limits: Limits, listening: Listening) -> io::Result<Self> {
-        let code_bytes = limits.code_bytes.max(4 * UNIT_CODE_MAX).next_multiple_of(1 << 16);
-        let mut memory = CodeMemory::new(code_bytes)?;
-        let (stubs, first) = Stubs::write(&mut memory);
-        if let Some(listener) = &listening {
-            listener.made(memory.address(0) as u64, first as u64, Made::All);
-        }
-        Ok(Self {
-            memory,
-            limits,
-            target: Target { stubs, features: Features::of_host(), atomics: false },
-            first,
-            used: first,
-            generation: 1,
-            known: Vec::new(),
-            members: Vec::new(),
+    fn new(cache: Arc<Cache>) -> Self {
+        let (known, stands) = cache.register();
+        Self {
+            known,
+            stands,
+            epochs: vec![NEVER; cache.numbers()].into(),
+            blocks: vec![ptr::null_mut(); cache.numbers()].into(),
             users: BTreeMap::new(),
-            epochs: Vec::new(),
+            touched: [0; REGIONS],
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
-            links: Vec::new(),
             left_by: None,
+            atomics: None,
             choices: 0,
             counts: CodeCounts::default(),
-            listening,
-        })
+            cache,
+        }
     }
 
     /// The number of the unit that begins with a block.
     fn number(&self, block: &Block) -> Option<u32> {
         let (generation, number) = block.mark.get();
-        (generation == self.generation).then_some(number)
+        (generation != 0 && generation == self.known.generations[self.cache.region(number)]).then_some(number)
     }
 
     /// Chooses, where execution is mixed, whether a block is interpreted although its code could run.
@@ -139,129 +140,159 @@ impl Native {
         self.choices += 1;
         let choice = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if choice >> 52 == 0 {
-            self.flush();
+            self.give_up();
         }
         choice >> 40 & 1 != 0
     }
 
     /// Gives up all code.
-    fn flush(&mut self) {
-        self.generation = self.generation.checked_add(1).expect("code is not given up so often");
-        let has_code = !self.known.is_empty();
-        self.used = self.first;
-        self.known.clear();
-        self.members.clear();
-        self.users.clear();
-        self.epochs.clear();
-        self.jumps.fill(NO_JUMP);
-        self.links.clear();
-        self.left_by = None;
-        self.counts.flushes += u64::from(has_code);
+    fn give_up(&mut self) {
+        self.cache.retire_all(&mut self.counts);
     }
 
-    /// Counts that a block was executed without code, and translates it, with those that it loops through, if that was
-    /// often enough.
-    fn warm<P: Port>(&mut self, running: &Running<'_, P>, block: &Block) -> Option<u32> {
+    /// Forgets what it knows of code that was given up. The core is outside of code.
+    #[cold]
+    fn catch_up(&mut self) {
+        let known = self.cache.look();
+        for region in (0..REGIONS).filter(|&at| known.generations[at] != self.known.generations[at]) {
+            let first = region * self.cache.numbers as usize;
+            let touched = first..first + self.touched[region] as usize;
+            self.epochs[touched.clone()].fill(NEVER);
+            self.blocks[touched].fill(ptr::null_mut());
+            self.touched[region] = 0;
+        }
+        self.users.retain(|_, users| {
+            users.retain(|user| {
+                let region = self.cache.region(user.unit);
+                known.generations[region] == self.known.generations[region]
+            });
+            !users.is_empty()
+        });
+        self.jumps.fill(NO_JUMP);
+        self.left_by = None;
+        self.known = known;
+        // Other code may lie where this core has executed code before: nothing of that may still be in its pipeline
+        // (Intel SDM, volume 3, "Handling Self- and Cross-Modifying Code": a serializing instruction).
+        std::arch::x86_64::__cpuid(0);
+    }
+
+    /// Counts that a block was executed without code, and has code made, for those that it loops through, too, if that was
+    /// often enough. What another core has had made is taken without much waiting.
+    fn warm<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block) -> Option<u32> {
         let (generation, count) = block.mark.get();
         let count = if generation == 0 { count } else { 0 };
-        if count < self.limits.threshold {
-            block.mark.set((0, count + 1));
+        let is_warm = count >= self.cache.limits.threshold;
+        let atomics = self.atomics == Some(true);
+        if is_warm || count == 0 || count.is_power_of_two() {
+            let found = self.cache.find(block.host(), atomics);
+            if let Some(number) = found.and_then(|found| self.take(running, block, &found)) {
+                return Some(number);
+            }
+        }
+        if is_warm {
+            let page = block.host() & !(PAGE_SIZE - 1);
+            // SAFETY: the interpreter has just found them, and drops none while it waits for this.
+            let unit = unit::choose(block, |to| {
+                running.block(page + to as u64).map(|block| unsafe { block.as_ref() })
+            });
+            let made = self.cache.make(&unit, atomics, running.core.hart.pc, &mut self.counts);
+            if let Some(number) = made.and_then(|made| self.take(running, block, &made)) {
+                return Some(number);
+            }
+        }
+        block.mark.set((0, count.saturating_add(1)));
+        None
+    }
+
+    /// Takes a unit for a block that it begins with, if all of its blocks are now what they were when it was made.
+    fn take<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block, found: &Found) -> Option<u32> {
+        let &Found { number, generation, ref members } = found;
+        let blocks: Vec<NonNull<Block>> = std::iter::once(Some(NonNull::from(block)))
+            .chain(members[1..].iter().map(|member| running.find(block, member.offset)))
+            .collect::<Option<_>>()?;
+        // SAFETY: they have just been found, and whatever was dropped for that is alive until this run is over.
+        let is_same = blocks
+            .iter()
+            .zip(&**members)
+            .all(|(block, member)| unsafe { block.as_ref() }.source() == &*member.source);
+        if !is_same {
             return None;
         }
-        let has_room = self.used + UNIT_CODE_MAX <= self.memory.bytes();
-        if !has_room || self.members.len() + UNIT_BLOCKS_MAX > BLOCKS_MAX as usize {
-            self.flush();
+        let region = self.cache.region(number);
+        let end = number % self.cache.numbers + blocks.len() as u32;
+        self.touched[region] = self.touched[region].max(end);
+        for (member, &block) in (number..).zip(&blocks) {
+            self.blocks[member as usize] = block.as_ptr();
+            if member != number {
+                let users = self.users.entry(block.as_ptr()).or_default();
+                let user = User { unit: number, member };
+                if !users.contains(&user) {
+                    users.push(user);
+                }
+            }
         }
-        let page = block.host() & !(PAGE_SIZE - 1);
-        // SAFETY: the interpreter has just found them, and drops none while it waits for this.
-        let unit =
-            unit::choose(block, |to| running.block(page + to as u64).map(|block| unsafe { block.as_ref() }));
-        let numbers = Numbers {
-            unit: self.known.len() as u32,
-            first_member: self.members.len() as u32,
-            first_link: self.links.len() as u32,
-        };
-        let at = self.used;
-        let base = self.memory.address(at) as usize;
-        let translated = translate(&self.target, &unit, numbers, base)?;
-        assert!(translated.code.len() <= UNIT_CODE_MAX, "a unit's code takes no more than it may");
-        self.memory.write(at, &translated.code);
-        self.used = (at + translated.code.len()).next_multiple_of(16);
-        self.known.push(Known {
-            first_member: numbers.first_member,
-            members: unit.blocks.len() as u32,
-            chained: at + translated.chained,
-            entered: at + translated.entered,
-        });
-        for &member in &unit.blocks[1..] {
-            self.users.entry(member).or_default().push(numbers.unit);
-        }
-        self.members.extend(unit.blocks.iter().map(|&member| NonNull::from(member)));
-        // All of them have just been found to be current.
-        self.epochs.push(running.core.code_epoch);
-        self.links.extend(translated.links.iter().map(|link| Link { at: at + link.at, ..*link }));
-        block.mark.set((self.generation, numbers.unit));
-        self.counts.units += 1;
-        self.counts.blocks += unit.blocks.len() as u64;
-        self.counts.bytes += translated.code.len() as u64;
-        if let Some(listener) = &self.listening {
-            let pc = Gva(running.core.hart.pc);
-            listener.made(base as u64, translated.code.len() as u64, Made::At(pc));
-        }
-        Some(numbers.unit)
-    }
-
-    /// Whether all blocks of a unit are current, of which the first one is; compares those of which it is not known.
-    fn is_current<P: Port>(&mut self, running: &mut Running<'_, P>, number: u32) -> bool {
-        let epoch = running.core.code_epoch;
-        if self.epochs[number as usize] == epoch {
-            return true;
-        }
-        let Known { first_member, members, .. } = self.known[number as usize];
-        let all = &self.members[first_member as usize..][..members as usize];
-        // SAFETY: a unit of which a block was dropped has no members any more.
-        let is_current =
-            !all.is_empty() && all[1..].iter().all(|block| running.is_current(unsafe { block.as_ref() }));
-        self.epochs[number as usize] = if is_current { epoch } else { NEVER };
-        is_current
-    }
-
-    /// The number of the unit that begins with a block, of which all is current; translated anew if need be.
-    fn current<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block) -> Option<u32> {
-        let Some(old) = self.number(block) else { return self.warm(running, block) };
-        if self.is_current(running, old) {
-            return Some(old);
-        }
-        self.retire(old);
-        block.mark.set((0, self.limits.threshold));
-        let (chained, flushes) = (self.known[old as usize].chained, self.counts.flushes);
-        let number = self.warm(running, block)?;
-        if flushes == self.counts.flushes {
-            // Jumps that were linked to the old code go on to the new one.
-            const JUMP: u8 = 0xe9;
-            let distance = self.known[number as usize].chained as i64 - (chained as i64 + 5);
-            let distance = i32::try_from(distance).expect("code memory is small").to_le_bytes();
-            let [a, b, c, d] = distance;
-            self.memory.write(chained, &[JUMP, a, b, c, d]);
-        }
+        self.epochs[number as usize] = running.core.code_epoch + 1;
+        block.mark.set((generation, number));
         Some(number)
     }
 
-    /// A unit must not run again.
-    fn retire(&mut self, number: u32) {
-        self.epochs[number as usize] = NEVER;
-        self.known[number as usize].members = 0;
+    /// Whether all blocks of a unit that begins with `block` are current; compares those of which it is not known.
+    fn is_current<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block, number: u32) -> bool {
+        let epoch = running.core.code_epoch + 1;
+        let first = number as usize;
+        if self.epochs[first] == epoch {
+            return true;
+        }
+        let blocks = &self.blocks[first..first + self.cache.place(number).members];
+        // SAFETY: those that were dropped were forgotten.
+        let is_current = blocks[0].cast_const() == ptr::from_ref(block)
+            && blocks[1..].iter().all(|&block| {
+                NonNull::new(block).is_some_and(|block| running.is_current(unsafe { block.as_ref() }))
+            });
+        self.epochs[first] = if is_current { epoch } else { NEVER };
+        is_current
     }
 
-    /// Leads the jump by which code was left to the code of `block`, if that is where it goes.
-    fn link(&mut self, block: &Block, known: Known) {
-        let Some(link) = self.left_by.take().map(|link| self.links[link]) else { return };
-        if link.host == block.host() {
-            let distance = known.chained as i64 - (link.at as i64 + 4);
-            let distance = i32::try_from(distance).expect("code memory is small");
-            self.memory.write(link.at, &distance.to_le_bytes());
-            self.counts.links += 1;
+    /// The number of a unit that begins with a block, all of which is current.
+    fn current<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block) -> Option<u32> {
+        if let Some(number) = self.number(block) {
+            if self.is_current(running, block, number) {
+                return Some(number);
+            }
+            self.blocks[number as usize] = ptr::null_mut();
+            block.mark.set((0, self.cache.limits.threshold));
         }
+        self.warm(running, block)
+    }
+
+    /// The number of a block's unit, whose code stays where it is until the core says that it is outside again.
+    fn come_in<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block) -> Option<u32> {
+        loop {
+            if self.cache.stamp() != self.known.stamp {
+                self.catch_up();
+            }
+            let number = self.current(running, block)?;
+            self.stands.store(self.known.stamp, SeqCst);
+            if self.cache.stamp() == self.known.stamp {
+                return Some(number);
+            }
+            self.stands.store(OUTSIDE, SeqCst);
+        }
+    }
+
+    /// What a use of a block that is no more knows of it.
+    fn leave_out(&mut self, block: &Block, User { unit, member }: User) {
+        let known = &mut self.blocks[member as usize];
+        if known.cast_const() == ptr::from_ref(block) {
+            *known = ptr::null_mut();
+            self.epochs[unit as usize] = NEVER;
+        }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        self.cache.forget(&self.stands);
     }
 }
 
@@ -276,25 +307,25 @@ impl Translator for Native {
     ) -> Option<Ran> {
         // SAFETY: the interpreter's: it is alive.
         let block = unsafe { pointer.as_ref() };
-        if self.target.atomics != P::HOST_ATOMICS {
-            self.target.atomics = P::HOST_ATOMICS;
-            self.flush();
+        if self.atomics != Some(P::HOST_ATOMICS) && self.atomics.replace(P::HOST_ATOMICS).is_some() {
+            self.give_up();
         }
-        if self.limits.mixed && self.declines() {
+        if self.cache.limits.mixed && self.declines() {
             return None;
         }
-        let number = self.current(running, block)?;
-        let known = self.known[number as usize];
-        self.link(block, known);
-        let epoch = running.core.code_epoch;
-        let code = self.memory.address(known.chained);
-        self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code };
+        let number = self.come_in(running, block)?;
+        if let Some(link) = self.left_by.take() {
+            self.counts.links += u64::from(self.cache.link(link, block.host(), number, self.known.stamp));
+        }
+        let Place { chained, entered, .. } = self.cache.place(number);
+        let epoch = running.core.code_epoch + 1;
+        self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code: chained };
 
         let start = running.core.position;
         let budget = if running.port.attention() {
             block.len() as u64
         } else {
-            self.limits.stretch.min(until - start).min(BUDGET_MAX)
+            self.cache.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
         let core: *mut Core = &mut *running.core;
@@ -313,10 +344,11 @@ impl Translator for Native {
         };
         let mut context = Context {
             running,
-            members: &self.members,
+            cache: &self.cache,
+            stamp: self.known.stamp,
+            blocks: &self.blocks,
             end: start + budget,
             until,
-            stretch: self.limits.stretch,
             steps: 0,
             begun: 0,
             ended: None,
@@ -325,7 +357,8 @@ impl Translator for Native {
         env.context = (&raw mut context).cast::<c_void>();
         // SAFETY: the unit is current, and so is the code made of it. Everything in `env` lives and stays where it is
         // until this returns, and is accessed by `step` alone.
-        let left = unsafe { self.target.stubs.enter(&mut env, self.memory.address(known.entered)) };
+        let left = unsafe { self.cache.stubs.enter(&mut env, entered) };
+        self.stands.store(OUTSIDE, Release);
         let Context { running, ended, panic, steps, end, begun, .. } = context;
         self.counts.entries += 1;
         self.counts.runs += begun + env.begun();
@@ -348,21 +381,22 @@ impl Translator for Native {
         let (exit, link) = match left {
             BETWEEN => (&mut exits.elsewhere, None),
             SPENT => (&mut exits.spent, None),
-            STALE => (&mut exits.stale, None),
-            link => (&mut exits.unlinked, Some(link as usize - 1)),
+            link if (link - 1) % LINKS_OF_BLOCK == STALE_LINK => (&mut exits.stale, Some(link - 1)),
+            link => (&mut exits.unlinked, Some(link - 1)),
         };
         *exit += 1;
         self.left_by = link;
-        let last = self.left_by.map(|link| self.members[self.links[link].from as usize]);
+        let last = link.filter(|link| link % LINKS_OF_BLOCK != STALE_LINK);
+        let last = last.and_then(|link| NonNull::new(self.blocks[(link / LINKS_OF_BLOCK) as usize]));
         Some(Ran::Between(last))
     }
 
     fn forget(&mut self, block: &Block) {
         if let Some(number) = self.number(block) {
-            self.retire(number);
+            self.leave_out(block, User { unit: number, member: number });
         }
-        for number in self.users.remove(&ptr::from_ref(block)).into_iter().flatten() {
-            self.retire(number);
+        for user in self.users.remove(&ptr::from_ref(block)).into_iter().flatten() {
+            self.leave_out(block, user);
         }
     }
 
@@ -371,8 +405,8 @@ impl Translator for Native {
     }
 }
 
-/// Begins another stretch before a block of so many steps, if it fits and the port wants no attention, as the interpreter
-/// would between two runs. Gives its budget, or 0.
+/// Begins another stretch before a block of so many steps, if it fits and neither the port wants attention nor the cache wants
+/// the core outside of code, as the interpreter would between two runs. Gives its budget, or 0.
 extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
     // SAFETY: `run` has set it, and waits.
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
@@ -382,12 +416,13 @@ extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
     let goes_on = catch_unwind(AssertUnwindSafe(|| {
         context.running.core.position = position;
         context.running.port.completed(position);
-        room >= u64::from(length) && !context.running.port.attention()
+        let may_stay = context.cache.stamp() == context.stamp;
+        may_stay && room >= u64::from(length) && !context.running.port.attention()
     }));
     match goes_on {
         Ok(false) => 0,
         Ok(true) => {
-            let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
+            let budget = context.cache.limits.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
             context.begun += env.begun();
             context.end = position + budget;
             Env::budget_of(budget)
@@ -406,7 +441,8 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
     let (is_rest, which) = (which & REST != 0, which & !REST);
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
-    let block = context.members[number as usize];
+    let block =
+        NonNull::new(context.blocks[number as usize]).expect("its code runs, so the core has the block");
     // A panic must not get into translated code, which nothing is known of for unwinding.
     let made = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: its code runs, so it is alive.

@@ -20,8 +20,7 @@ use crate::access::{Alone, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
-    Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, STALE, Stubs, WRITE, toll, vector,
-    x,
+    Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, toll, vector, x,
 };
 use crate::idioms::{Idiom, idioms};
 use crate::known::{Floats, Pending, Preparation, Repair};
@@ -43,15 +42,25 @@ pub(crate) const BLOCKS_MAX: u32 = 1 << (32 - INDEX_BITS - 1);
 
 const _: () = assert!(OPS_MAX <= 1 << INDEX_BITS);
 
+/// Links of a block at most: a branch has two, and nothing follows it; and which of them is the unit's way out when it is
+/// stale, in its first block.
+pub(crate) const LINKS_OF_BLOCK: u32 = STALE_LINK + 1;
+pub(crate) const STALE_LINK: u32 = 2;
+
 /// A jump that may be led to the block that it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
-    /// Where its distance lies: the last four bytes of the instruction. In the code's memory.
+    /// Where its distance lies: the last four bytes of the instruction, a multiple of 4. In the code's memory.
     pub at: usize,
     /// Host address of the block that it goes to.
     pub host: u64,
-    /// The number of the block that it stands in.
-    pub from: u32,
+    /// The distance by which it leaves code.
+    pub out: i32,
+}
+
+impl Link {
+    /// One that is not there: it goes nowhere.
+    pub const NONE: Self = Self { at: 0, host: 0, out: 0 };
 }
 
 /// A unit's code.
@@ -60,8 +69,8 @@ pub(crate) struct Translated {
     /// Where it is entered by others' jumps, and by the translator; from its start.
     pub chained: usize,
     pub entered: usize,
-    /// Its links; where they lie, from its start.
-    pub links: Vec<Link>,
+    /// Its links, with their numbers; where they lie, from its start.
+    pub links: Vec<(u32, Link)>,
 }
 
 /// What all translations have in common.
@@ -121,9 +130,9 @@ pub(crate) struct Translator<'a> {
     pub labels: Vec<Labels>,
     /// The block being translated.
     pub place: usize,
-    pub first_member: u32,
-    pub first_link: u32,
-    pub links: Vec<Link>,
+    /// The number of the unit, which is that of the first of its blocks.
+    number: u32,
+    pub links: Vec<(u32, Link)>,
     /// For each operation of the block what it is in a group of accesses; how many groups there are.
     pub parts: Vec<Option<Part>>,
     groups: usize,
@@ -142,8 +151,8 @@ pub(crate) struct Translator<'a> {
     pub repairs: Vec<Repair>,
     /// Where the rest of a block, from the operation of this number on, is left to the interpreter.
     pub unboxed: Vec<(DynamicLabel, u32, Pending)>,
-    /// Exits out of line: where they are, the distance of where they go to from the page's start, from which block.
-    pub exits: Vec<(DynamicLabel, i32, usize)>,
+    /// Exits out of line: where they are, the distance of where they go to from the page's start, the links that they are.
+    pub exits: Vec<(DynamicLabel, i32, u32)>,
     /// The operation being translated: its place, its distance from the page's start.
     pub index: usize,
     pub offset: i32,
@@ -158,16 +167,8 @@ pub(crate) struct Translator<'a> {
     way: Option<Way>,
 }
 
-/// The numbers that a unit, the first of its blocks, and the first of its links will have.
-#[derive(Clone, Copy)]
-pub(crate) struct Numbers {
-    pub unit: u32,
-    pub first_member: u32,
-    pub first_link: u32,
-}
-
 /// Translates a unit to code that will lie at `base`. None if the assembler does not take it.
-pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: usize) -> Option<Translated> {
+pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
     let labels = unit.blocks.iter().map(|block| Labels {
         start: asm.new_dynamic_label(),
@@ -184,8 +185,7 @@ pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: us
         unit,
         labels,
         place: 0,
-        first_member: numbers.first_member,
-        first_link: numbers.first_link,
+        number,
         links: Vec::new(),
         parts: Vec::new(),
         groups: 0,
@@ -207,17 +207,17 @@ pub(crate) fn translate(target: &Target, unit: &Unit, numbers: Numbers, base: us
         written: None,
         way: None,
     };
-    translator.run(numbers.unit)
+    translator.run()
 }
 
 impl Translator<'_> {
-    fn run(mut self, number: u32) -> Option<Translated> {
+    fn run(mut self) -> Option<Translated> {
         let [stale, entered] = [(); 2].map(|()| self.asm.new_dynamic_label());
         dynasm!(self.asm
             ; .arch x64
             ; mov rax, [rsp + EPOCHS]
             ; mov rcx, [rsp + EPOCH]
-            ; cmp [rax + 8 * number as i32], rcx
+            ; cmp [rax + 8 * self.number as i32], rcx
             ; jne =>stale
             ;=>entered
         );
@@ -228,10 +228,13 @@ impl Translator<'_> {
             self.block();
         }
         self.cold();
-        dynasm!(self.asm; .arch x64; =>stale);
-        self.leave(start(self.unit.blocks[0]), STALE);
+        self.stale(stale);
         let entered = self.asm.labels().resolve_dynamic(entered).ok()?.0;
         let code = self.asm.finalize().ok()?;
+        for (_, link) in &mut self.links {
+            let out = code[link.at..].first_chunk().expect("a jump has its distance behind it");
+            link.out = i32::from_le_bytes(*out);
+        }
         Some(Translated { code, chained: 0, entered, links: self.links })
     }
 
@@ -433,7 +436,12 @@ impl Translator<'_> {
     }
 
     fn number_of(&self, place: usize, index: usize) -> u32 {
-        (self.first_member + place as u32) << INDEX_BITS | index as u32
+        self.member(place) << INDEX_BITS | index as u32
+    }
+
+    /// The number of a block of the unit.
+    pub(crate) fn member(&self, place: usize) -> u32 {
+        self.number + place as u32
     }
 
     /// Calls for a step.

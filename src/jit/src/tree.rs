@@ -128,6 +128,12 @@ impl Tree {
             Node::Sign(width, _) => width != Width::Double,
             Node::Loaded(width, _) | Node::Zero(width, _) => is_small(width),
             Node::Binary(Binary::Equal | Binary::Less | Binary::LessUnsigned, ..) => true,
+            Node::Binary(Binary::ShiftRightSigned, of, _) if self.is_word(of, words) => true,
+            Node::Binary(Binary::And | Binary::Or | Binary::Xor, a, b)
+                if self.is_word(a, words) && self.is_word(b, words) =>
+            {
+                true
+            }
             Node::Binary(..) => self.is_signed(Width::Word, value),
             Node::Select(_, yes, no) => self.is_word(yes, words) && self.is_word(no, words),
             Node::Address(_) | Node::Float(_) | Node::Host(_) | Node::Vector(_) | Node::Unary(..) => false,

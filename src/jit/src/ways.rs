@@ -3,7 +3,7 @@
 use crate::frame::{PAGE, PC, SPENT, toll, x};
 use crate::homes::Swap;
 use crate::select::{Condition, Free};
-use crate::translate::{Labels, Link, Translator};
+use crate::translate::{LINKS_OF_BLOCK, Labels, Link, STALE_LINK, Translator};
 use crate::tree::Value;
 use crate::unit::start;
 use cantus_isa::address::PAGE_SIZE;
@@ -18,6 +18,7 @@ impl Translator<'_> {
         } else if let Some(label) = self.inside(to) {
             dynasm!(self.asm; .arch x64; jmp =>label);
         } else if let Some(exit) = self.exit(to) {
+            self.pad(1);
             dynasm!(self.asm; .arch x64; jmp =>exit);
             self.link();
         } else {
@@ -57,6 +58,7 @@ impl Translator<'_> {
         if let Some(label) = self.inside(to) {
             self.jump_if(condition, label);
         } else if let Some(exit) = self.exit(to) {
+            self.pad(2);
             self.jump_if(condition, exit);
             self.link();
         } else {
@@ -83,39 +85,64 @@ impl Translator<'_> {
     fn exit(&mut self, to: i32) -> Option<DynamicLabel> {
         (0..PAGE_SIZE as i32).contains(&to).then(|| {
             let label = self.asm.new_dynamic_label();
-            self.exits.push((label, to, self.place));
+            let first = LINKS_OF_BLOCK * self.member(self.place);
+            let link = self.exits.last().map_or(first, |&(.., last)| first.max(last + 1));
+            assert!(link - first < STALE_LINK, "a block has two exits at most");
+            self.exits.push((label, to, link));
             label
         })
+    }
+
+    /// Lets a jump begin where its distance, which follows `bytes` bytes, can be written at once.
+    fn pad(&mut self, bytes: usize) {
+        match (self.asm.offset().0 + bytes) % 4 {
+            0 => {}
+            1 => dynasm!(self.asm; .arch x64; nop DWORD [rax]),
+            2 => dynasm!(self.asm; .arch x64; .bytes [0x66u8, 0x90]),
+            _ => dynasm!(self.asm; .arch x64; nop),
+        }
     }
 
     /// Notes the jump that has just been written as one to the last exit, unless registers have to be swapped first.
     fn link(&mut self) {
         if self.unit.swaps.is_empty() {
-            let &(_, to, place) = self.exits.last().expect("an exit was made");
-            self.note_link(to, place);
+            let &(_, to, link) = self.exits.last().expect("an exit was made");
+            self.note_link(to, link);
         }
     }
 
-    fn note_link(&mut self, to: i32, place: usize) {
+    fn note_link(&mut self, to: i32, link: u32) {
         let page = self.unit.blocks[0].host() & !(PAGE_SIZE - 1);
-        let from = self.first_member + place as u32;
-        self.links.push(Link { at: self.asm.offset().0 - 4, host: page + to as u64, from });
+        self.links.push((link, Link { at: self.asm.offset().0 - 4, host: page + to as u64, out: 0 }));
     }
 
     /// Makes the code of the exits.
     pub(crate) fn exits(&mut self) {
-        for (number, (exit, to, place)) in std::mem::take(&mut self.exits).into_iter().enumerate() {
-            let link = self.first_link + number as u32 + 1;
+        for (exit, to, link) in std::mem::take(&mut self.exits) {
             dynasm!(self.asm; .arch x64; =>exit);
             if !self.unit.swaps.is_empty() {
-                let stub = self.asm.new_dynamic_label();
                 self.swap_out();
-                dynasm!(self.asm; .arch x64; jmp =>stub);
-                self.note_link(to, place);
-                dynasm!(self.asm; .arch x64; =>stub);
+                self.linked(to, link);
             }
-            self.leave(to, link);
+            self.leave(to, link + 1);
         }
+    }
+
+    /// Makes the code of the way out of a unit that is stale: another one may have come in its place.
+    pub(crate) fn stale(&mut self, stale: DynamicLabel) {
+        let (to, link) = (start(self.unit.blocks[0]), LINKS_OF_BLOCK * self.member(0) + STALE_LINK);
+        dynasm!(self.asm; .arch x64; =>stale);
+        self.linked(to, link);
+        self.leave(to, link + 1);
+    }
+
+    /// A link that goes on behind itself first.
+    fn linked(&mut self, to: i32, link: u32) {
+        let behind = self.asm.new_dynamic_label();
+        self.pad(1);
+        dynasm!(self.asm; .arch x64; jmp =>behind);
+        self.note_link(to, link);
+        dynasm!(self.asm; .arch x64; =>behind);
     }
 
     /// Leaves, to go on at a distance from the page's start; all registers are where they usually are.

@@ -16,6 +16,8 @@ use cantus_isa::riscv::op::{Op, Opcode};
 pub(crate) const WINDOWS_MAX: usize = 6;
 /// How many times as often as its register jumps a window is used at least.
 const USES_MIN: u64 = 2;
+/// By how many bits an index is shifted at most to become a distance.
+const SCALE_MAX: i32 = 4;
 
 /// The pages of the accesses from a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +77,8 @@ pub(crate) fn choose(blocks: &[&Block], times: &[u64]) -> Vec<Window> {
 /// How often each register gets a value that is far from the one before, as far as can be told.
 fn jumps(ops: &[(&Op, u64)]) -> [u64; 32] {
     let mut jumps = [0; 32];
-    // Registers that are copied to each other in a circle move no faster for it: copies are followed once.
+    // What is made of slow registers is slow. Registers that are copied to each other in a circle move no faster for it:
+    // copies are followed once.
     for copies in [false, true] {
         let before = jumps;
         for &(op, times) in ops {
@@ -85,9 +88,8 @@ fn jumps(ops: &[(&Op, u64)]) -> [u64; 32] {
                 Opcode::Lui | Opcode::Auipc => 0,
                 Opcode::Addi if op.rs1 == op.rd => 0,
                 Opcode::Addi => from(op.rs1),
-                Opcode::Add if op.rs1 == 0 => from(op.rs2),
-                Opcode::Add | Opcode::Sub if op.rs1 == op.rd => from(op.rs2),
-                Opcode::Add if op.rs2 == op.rd => from(op.rs1),
+                Opcode::Slli if op.imm <= SCALE_MAX => from(op.rs1),
+                Opcode::Add | Opcode::Sub => from(op.rs1) + from(op.rs2),
                 code if code.is_floating() || matches!(code.class(), Class::Store(_) | Class::Branch) => 0,
                 _ if copies => 0,
                 _ => times,

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use cantus_interp::{Core, Counts, Exit, Interp, Port};
-use cantus_jit::{Jit, Limits, Listening, jit};
+use cantus_jit::{Jit, Limits, Listening, Shared};
 
 /// What executes the instructions of a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,15 +22,31 @@ pub(crate) enum Chosen {
     Jit(Box<Jit>),
 }
 
+/// The executors of a machine's cores.
+pub(crate) enum Executors {
+    Interp,
+    Jit(Shared),
+}
+
 impl Executor {
-    /// One for a core. Whoever listens is told of its code.
-    pub(crate) fn of_core(self, listening: &Listening) -> Result<Chosen, Error> {
+    /// Those of a machine. Whoever listens is told of their code.
+    pub(crate) fn of_machine(self, listening: Listening) -> Result<Executors, Error> {
         let limits = match self {
-            Executor::Interp => return Ok(Chosen::Interp(Box::default())),
+            Executor::Interp => return Ok(Executors::Interp),
             Executor::Jit => Limits::default(),
             Executor::Mixed => Limits::mixed(),
         };
-        jit(limits, listening.clone()).map(|jit| Chosen::Jit(Box::new(jit))).map_err(Error::Translator)
+        Shared::new(limits, listening).map(Executors::Jit).map_err(Error::Translator)
+    }
+}
+
+impl Executors {
+    /// One for a core.
+    pub(crate) fn of_core(&self) -> Chosen {
+        match self {
+            Executors::Interp => Chosen::Interp(Box::default()),
+            Executors::Jit(shared) => Chosen::Jit(Box::new(shared.jit())),
+        }
     }
 }
 

@@ -98,8 +98,9 @@ pub(crate) fn record_machine(
         recorder.begin_here(&mut machine);
     }
     let listening = options.perf_map.as_ref().map(|map| map.of_guest(guest));
+    let executors = options.executor.of_machine(listening)?;
     let cores = cores.into_iter().zip(lanes);
-    let cores = cores.map(|(core, lane)| Ok((core, options.executor.of_core(&listening)?, lane)));
+    let cores = cores.map(|(core, lane)| Ok((core, executors.of_core(), lane)));
     let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(

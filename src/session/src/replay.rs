@@ -158,9 +158,9 @@ impl Opened {
             Recorded { cuts: self.trace.machine_digests()?, checkpoints: self.checkpoint_states() };
         let (replayer, lanes) = Replayer::new(begun.parts, recorded, setup.memory_digest());
         let listening = options.perf_map.as_ref().map(|map| map.of_guest(&self.guest));
+        let executors = options.executor.of_machine(listening)?;
         let cores = begun.cores.into_iter().zip(lanes).enumerate();
-        let cores =
-            cores.map(|(id, (core, lane))| Ok((core, wrap(id, options.executor.of_core(&listening)?), lane)));
+        let cores = cores.map(|(id, (core, lane))| Ok((core, wrap(id, executors.of_core()), lane)));
         let cores = cores.collect::<Result<_, Error>>()?;
         let configuration = cantus_engine::Configuration {
             workers: options.workers.max(1),

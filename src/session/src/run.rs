@@ -33,7 +33,8 @@ pub fn run(guest: &Guest, options: &Options) -> Result<Ran, Error> {
     let setup = Setup::new(guest, options)?;
     let host = Host::new(options)?;
     let listening = options.perf_map.as_ref().map(|map| map.of_guest(guest));
-    let cores = setup.cores().into_iter().map(|core| Ok((core, options.executor.of_core(&listening)?, ())));
+    let executors = options.executor.of_machine(listening)?;
+    let cores = setup.cores().into_iter().map(|core| Ok((core, executors.of_core(), ())));
     let cores = cores.collect::<Result<_, Error>>()?;
     let watch = Watch::new(options);
     let engine = Engine::new(

@@ -8,6 +8,7 @@ mod assembler;
 mod board;
 mod counts;
 mod equal;
+mod shared;
 mod tested;
 
 #[path = "../../../interp/tests/executor/atomics.rs"]
