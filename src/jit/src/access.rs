@@ -83,7 +83,8 @@ impl Translator<'_> {
 
     /// Makes the code of accesses whose windows show other pages.
     pub(crate) fn missed(&mut self) {
-        for Missed { from, to, slow, width, place, right, window: number } in std::mem::take(&mut self.missed) {
+        for Missed { from, to, slow, width, place, right, window: number } in std::mem::take(&mut self.missed)
+        {
             dynasm!(self.asm; .arch x64; =>from);
             self.compare(width, place, right, slow);
             // It is aligned, so that what was compared is the tag that any access to the page is compared with.
@@ -98,19 +99,10 @@ impl Translator<'_> {
         }
     }
 
-    /// After a step nothing is known of the groups of the block, nor of the windows.
+    /// After a step nothing is known of the groups of the block.
     pub(crate) fn forget(&mut self, groups: usize) {
         for group in 0..groups {
             dynasm!(self.asm; .arch x64; mov QWORD [rsp + kept(group)], 0);
-        }
-        self.empty_windows();
-    }
-
-    /// From here on windows show no page: what is compared with their tags has some of its lower bits clear.
-    pub(crate) fn empty_windows(&mut self) {
-        for number in 0..self.unit.windows.len() {
-            let (tag, _) = window(number);
-            dynasm!(self.asm; .arch x64; mov QWORD [rsp + tag], -1);
         }
     }
 

@@ -17,7 +17,7 @@
 
 use crate::fold::GROUPS_MAX;
 use crate::memory::CodeMemory;
-use crate::windows::WINDOWS_MAX;
+use crate::windows::WINDOWS;
 use cantus_interp::{Core, OPS_MAX};
 use cantus_isa::riscv::Hart;
 use cantus_isa::riscv::csr::mstatus;
@@ -101,7 +101,7 @@ pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 200;
+const FRAME: i32 = 616;
 /// A doubleword: [`NOT_FLOATING`], [`FILLED`] or [`DIRTY`].
 pub(crate) const FLOATING: i32 = 48;
 /// MXCSR is Rust's, and all guest registers lie in the core.
@@ -111,11 +111,13 @@ pub(crate) const NOT_FLOATING: i32 = 0;
 pub(crate) const FILLED: i32 = 1;
 /// And the guest's status says that its registers have changed.
 pub(crate) const DIRTY: i32 = 2;
-/// What is kept of the groups of a block, and the windows of a unit: behind the others.
+/// What is kept of the groups of a block, and the tags and addends of windows: behind the others.
 const KEPT: i32 = 64;
-const WINDOWS: i32 = KEPT + 8 * GROUPS_MAX as i32;
+const TAGS: i32 = KEPT + 8 * GROUPS_MAX as i32;
+const ADDENDS: i32 = TAGS + 8 * WINDOWS as i32;
 
-const _: () = assert!(WINDOWS + 16 * WINDOWS_MAX as i32 <= FRAME && FRAME % 16 == 8);
+const _: () = assert!(ADDENDS + 8 * WINDOWS as i32 <= FRAME && FRAME % 16 == 8);
+const _: () = assert!(WINDOWS.is_multiple_of(2), "two of them are emptied at once");
 
 /// Where what is kept of a group lies, from rsp.
 pub(crate) fn kept(group: usize) -> i32 {
@@ -123,9 +125,9 @@ pub(crate) fn kept(group: usize) -> i32 {
 }
 
 /// Where the tag and the addend of a window lie, from rsp.
-pub(crate) fn window(number: usize) -> (i32, i32) {
-    let at = WINDOWS + 16 * number as i32;
-    (at, at + 8)
+pub(crate) fn window(place: usize) -> (i32, i32) {
+    let at = 8 * place as i32;
+    (TAGS + at, ADDENDS + at)
 }
 
 /// For MXCSR to be loaded from and stored to.
@@ -282,6 +284,13 @@ impl Stubs {
                 dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
             }
         };
+        // No tag that is compared with has all bits set: those between a page and its alignment are clear.
+        let empty_windows = |asm: &mut Assembler, depth: i32| {
+            dynasm!(asm; .arch x64; pcmpeqd xmm0, xmm0);
+            for two in 0..WINDOWS as i32 / 2 {
+                dynasm!(asm; .arch x64; movups [rsp + TAGS + depth + 16 * two], xmm0);
+            }
+        };
         let [enter, leave, step, stretch, rest, lookup, floating, settle, settle_deeper, flags] =
             std::array::from_fn(|_| asm.new_dynamic_label());
         let without_spill = asm.new_dynamic_label();
@@ -309,6 +318,7 @@ impl Stubs {
             ; mov r15, [rdi + env!(budget)]
             ; mov r13, [rdi + env!(fast_data)]
         );
+        empty_windows(&mut asm, 0);
         fill(&mut asm);
         dynasm!(asm
             ; .arch x64
@@ -351,6 +361,7 @@ impl Stubs {
             ; test eax, eax
             ; jnz >ended
         );
+        empty_windows(&mut asm, 8);
         fill(&mut asm);
         dynasm!(asm
             ; .arch x64

@@ -7,7 +7,6 @@
 //! ```text
 //! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
 //! entered:  registers that the unit has elsewhere
-//!           its windows are empty
 //!           for each block:
 //!               floating point is ready, if the block has some, or the block is interpreted
 //!               take its steps off the budget, or leave
@@ -222,7 +221,6 @@ impl Translator<'_> {
             ;=>entered
         );
         self.swap_in();
-        self.empty_windows();
         for place in 0..self.unit.blocks.len() {
             self.place = place;
             self.block();

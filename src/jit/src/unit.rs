@@ -29,10 +29,9 @@ pub(crate) struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    /// The window of an operation's access, if it has one.
+    /// The place of the window of an operation's access, if it has one.
     pub fn window(&self, op: &Op) -> Option<usize> {
-        let of = Window::of(op)?;
-        self.windows.iter().position(|window| *window == of)
+        Window::of(op).filter(|of| self.windows.contains(of)).map(Window::place)
     }
 }
 
@@ -83,9 +82,8 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
     }
     // One that begins in the middle of another one of the loop, where a slice ended, is left as soon as that is: a copy of
     // the loop would be code like the one that there is, but colder.
-    let begins_within = |block: &&Block| {
-        start(block) < start(head) && start(head) < start(block) + block.bytes() as i32
-    };
+    let begins_within =
+        |block: &&Block| start(block) < start(head) && start(head) < start(block) + block.bytes() as i32;
     if blocks.iter().any(begins_within) {
         blocks.truncate(1);
     }
@@ -99,7 +97,12 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
         .collect();
     let times = times(&follows);
     if times.iter().all(|&times| times == 1) {
-        return Unit { blocks: vec![head], homes: Homes::fixed(), swaps: Vec::new(), windows: Vec::new() };
+        return Unit {
+            blocks: vec![head],
+            homes: Homes::fixed(),
+            swaps: Vec::new(),
+            windows: windows::choose(&[head], &[1]),
+        };
     }
     let windows = windows::choose(&blocks, &times);
     let mut uses = [0; 32];

@@ -329,7 +329,9 @@ fn rep_2_registers_that_walk_through_memory() {
             let [a, b] = std::array::from_fn(|_| 8 + numbers.below(4));
             let [from, to] = std::array::from_fn(|_| 20 + numbers.below(3));
             text += &match numbers.below(12) {
-                0 => format!("addi x{to},x{to},{}\n", numbers.pick(&[1, 2, 8, 24, 512, (-8i64) as u64]) as i64),
+                0 => {
+                    format!("addi x{to},x{to},{}\n", numbers.pick(&[1, 2, 8, 24, 512, (-8i64) as u64]) as i64)
+                }
                 1 | 2 => format!("addi x{to},x{to},{}\n", 8 * (1 + numbers.below(4))),
                 3 => format!("add x{to},x0,x{from}\n"),
                 4 if numbers.below(4) == 0 => format!("lr.d x{a},(x{from})\n"),
