@@ -297,7 +297,7 @@ fn rep_2_rotations_by_shifts() {
         text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
         let of = |threshold| {
             let mut board = Board::new(&text);
-            board.executor = with(Limits { threshold, ..Limits::default() });
+            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
             (8..11).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
             // Now and then they are not aligned.
             board.core.hart.x[20] = DATA + seed % 16 / 15;
@@ -347,7 +347,7 @@ fn rep_2_registers_that_walk_through_memory() {
         text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
         let of = |threshold| {
             let mut board = Board::new(&text);
-            board.executor = with(Limits { threshold, ..Limits::default() });
+            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
             board.core.hart.mstatus |= 1 << 13;
             (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
             (20..23).for_each(|register| board.core.hart.x[register] = DATA + 0xf80 * (register as u64 - 19));
