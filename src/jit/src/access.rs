@@ -1,7 +1,7 @@
 //! Accesses to memory by fast TLB entries.
 
 use crate::fold::{Group, Part};
-use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept};
+use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept, window};
 use crate::select::{Free, Source};
 use crate::translate::Translator;
 use crate::tree::{Node, Place, Value};
@@ -21,13 +21,26 @@ pub(crate) struct Alone {
     part: Part,
 }
 
+/// An access whose window shows another page, out of line: where it is, where it goes on, and where it does if there is
+/// no fast entry for it.
+pub(crate) struct Missed {
+    from: DynamicLabel,
+    to: DynamicLabel,
+    slow: DynamicLabel,
+    width: Width,
+    place: Place,
+    right: i32,
+    window: usize,
+}
+
 impl Translator<'_> {
     /// Finds where an access goes, without rdx; where no fast entry allows it, the operation is a step.
     pub(crate) fn reach(&mut self, width: Width, address: Value, right: i32) -> Place {
         let slow = self.slow();
         let place = self.place_of(address);
         let Some(part) = self.parts[self.index] else {
-            self.check(width, place, right, slow);
+            self.look(width, place, right, slow);
+            self.addend();
             return place;
         };
         let [alone, found] = [(); 2].map(|()| self.asm.new_dynamic_label());
@@ -37,15 +50,15 @@ impl Translator<'_> {
             Part::Leader(Group { low, end, widest, .. }) => {
                 // In rdx first the page, then how far the register lies before it.
                 let Place { index, .. } = place;
-                self.compare(widest, Place { index, offset: low }, right, alone);
+                self.look(widest, Place { index, offset: low }, right, alone);
                 dynasm!(self.asm
                     ; .arch x64
                     ; sub rdx, Rq(index)
                     ; cmp rdx, DWORD end - PAGE_SIZE as i32
                     ; jl =>alone
-                    ; mov rcx, [r13 + rcx + ADDEND]
-                    ; mov [rsp + kept], rcx
                 );
+                self.addend();
+                dynasm!(self.asm; .arch x64; mov [rsp + kept], rcx);
             }
             Part::Follower(_) => {
                 dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
@@ -65,6 +78,24 @@ impl Translator<'_> {
             }
             self.check(width, place, right, slow);
             dynasm!(self.asm; .arch x64; jmp =>to);
+        }
+    }
+
+    /// Makes the code of accesses whose windows show other pages.
+    pub(crate) fn missed(&mut self) {
+        for Missed { from, to, slow, width, place, right, window: number } in std::mem::take(&mut self.missed)
+        {
+            dynasm!(self.asm; .arch x64; =>from);
+            self.compare(width, place, right, slow);
+            // It is aligned, so that what was compared is the tag that any access to the page is compared with.
+            let (tag, addend) = window(number);
+            dynasm!(self.asm
+                ; .arch x64
+                ; mov rcx, [r13 + rcx + ADDEND]
+                ; mov [rsp + tag], rdx
+                ; mov [rsp + addend], rcx
+                ; jmp =>to
+            );
         }
     }
 
@@ -93,6 +124,27 @@ impl Translator<'_> {
         Place { index, offset }
     }
 
+    /// Finds the fast entry of an access, for [`Self::addend`], and gives in rdx the page, which it is for.
+    fn look(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
+        let Some(number) = self.window else { return self.compare(width, place, right, slow) };
+        let [from, to] = [(); 2].map(|()| self.asm.new_dynamic_label());
+        let (tag, _) = window(number);
+        self.address(place);
+        self.page(width);
+        dynasm!(self.asm; .arch x64; cmp rdx, [rsp + tag]; jne =>from; =>to);
+        self.missed.push(Missed { from, to, slow, width, place, right, window: number });
+    }
+
+    /// Gives in rcx what the fast entry of an access that has just been found adds to its address.
+    fn addend(&mut self) {
+        if let Some(number) = self.window {
+            let (_, addend) = window(number);
+            dynasm!(self.asm; .arch x64; mov rcx, [rsp + addend]);
+        } else {
+            dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
+        }
+    }
+
     /// Gives in rcx what the fast entry of an access adds to its address.
     fn check(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
         self.compare(width, place, right, slow);
@@ -100,26 +152,31 @@ impl Translator<'_> {
     }
 
     /// Gives in rcx where the fast entry of an access is among those of its mode, and in rdx the page, which it is for.
-    fn compare(&mut self, width: Width, Place { index, offset }: Place, right: i32, slow: DynamicLabel) {
-        if offset == 0 {
-            dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
-        } else {
-            dynasm!(self.asm; .arch x64; lea rdx, [Rq(index) + offset]);
-        }
+    fn compare(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
+        self.address(place);
         if self.target.features.shifts {
             dynasm!(self.asm; .arch x64; rorx ecx, edx, SLOT_SHIFT);
         } else {
             dynasm!(self.asm; .arch x64; mov ecx, edx; shr ecx, SLOT_SHIFT);
         }
-        // The bits that would make the access unaligned stay in what is compared with the tag.
-        let tag = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
-        dynasm!(self.asm
-            ; .arch x64
-            ; and ecx, SLOT_MASK
-            ; and rdx, DWORD tag
-            ; cmp rdx, [r13 + rcx + right]
-            ; jne =>slow
-        );
+        dynasm!(self.asm; .arch x64; and ecx, SLOT_MASK);
+        self.page(width);
+        dynasm!(self.asm; .arch x64; cmp rdx, [r13 + rcx + right]; jne =>slow);
+    }
+
+    /// Gives an address in rdx.
+    fn address(&mut self, Place { index, offset }: Place) {
+        if offset == 0 {
+            dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
+        } else {
+            dynasm!(self.asm; .arch x64; lea rdx, [Rq(index) + offset]);
+        }
+    }
+
+    /// Makes an address in rdx its page; the bits that would make the access unaligned stay in it.
+    fn page(&mut self, width: Width) {
+        let mask = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
+        dynasm!(self.asm; .arch x64; and rdx, DWORD mask);
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]

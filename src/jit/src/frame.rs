@@ -18,6 +18,7 @@
 use crate::fold::GROUPS_MAX;
 use crate::landing::{Landing, note_and_land};
 use crate::memory::CodeMemory;
+use crate::windows::WINDOWS;
 use cantus_interp::{Core, OPS_MAX};
 use cantus_isa::riscv::Hart;
 use cantus_isa::riscv::csr::mstatus;
@@ -101,7 +102,7 @@ pub(crate) const EPOCH: i32 = 24;
 pub(crate) const EPOCHS: i32 = 32;
 pub(crate) const JUMPS: i32 = 40;
 /// Six registers and the return address lie above it; calls need 16 bytes of alignment.
-const FRAME: i32 = 120;
+const FRAME: i32 = 632;
 /// A doubleword: [`NOT_FLOATING`], [`FILLED`] or [`DIRTY`].
 pub(crate) const FLOATING: i32 = 48;
 /// MXCSR is Rust's, and all guest registers lie in the core.
@@ -111,18 +112,26 @@ pub(crate) const NOT_FLOATING: i32 = 0;
 pub(crate) const FILLED: i32 = 1;
 /// And the guest's status says that its registers have changed.
 pub(crate) const DIRTY: i32 = 2;
-/// What is kept of the groups of a block: behind the others.
-const KEPT: i32 = 64;
-
-const _: () = assert!(KEPT + 8 * GROUPS_MAX as i32 <= LANDINGS && FRAME % 16 == 8);
-
 /// The core's landings, and the stamp of those that hold.
-pub(crate) const LANDINGS: i32 = 96;
-pub(crate) const STAMP: i32 = 104;
+pub(crate) const LANDINGS: i32 = 56;
+pub(crate) const STAMP: i32 = 64;
+/// What is kept of the groups of a block, and the tags and addends of windows: behind the others.
+const KEPT: i32 = 80;
+const TAGS: i32 = KEPT + 8 * GROUPS_MAX as i32;
+const ADDENDS: i32 = TAGS + 8 * WINDOWS as i32;
+
+const _: () = assert!(ADDENDS + 8 * WINDOWS as i32 <= FRAME && FRAME % 16 == 8);
+const _: () = assert!(WINDOWS.is_multiple_of(2), "two of them are emptied at once");
 
 /// Where what is kept of a group lies, from rsp.
 pub(crate) fn kept(group: usize) -> i32 {
     KEPT + 8 * group as i32
+}
+
+/// Where the tag and the addend of a window lie, from rsp.
+pub(crate) fn window(place: usize) -> (i32, i32) {
+    let at = 8 * place as i32;
+    (TAGS + at, ADDENDS + at)
 }
 
 /// For MXCSR to be loaded from and stored to.
@@ -206,7 +215,9 @@ pub(crate) struct Env {
     /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
     /// that ends the run.
     pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
-    /// For `step` alone.
+    /// Begins another stretch before a block of so many steps: the budget of it, or 0 if code has to be left.
+    pub stretch: extern "sysv64" fn(&mut Env, u32) -> u64,
+    /// For these two alone.
     pub context: *mut c_void,
 }
 
@@ -248,6 +259,9 @@ pub(crate) struct Stubs {
     pub step: usize,
     /// Goes on at the virtual address in rax, and notes the landing there.
     pub lookup: usize,
+    /// Called before a block, with its length in eax, when the budget is spent: gives the budget of another stretch in rax, or
+    /// 0. Guest registers stay where they are, but floating point goes to the core. Overwrites rcx and rdx.
+    pub stretch: usize,
     /// Jumped to with a step's number in eax: makes it, and all that follow in its block, and leaves.
     pub rest: usize,
     /// Called before floating-point instructions: fills vector registers and loads MXCSR for the guest, if floating point
@@ -276,7 +290,14 @@ impl Stubs {
                 dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
             }
         };
-        let [enter, leave, step, rest, lookup, floating, settle, settle_deeper, flags] =
+        // No tag that is compared with has all bits set: those between a page and its alignment are clear.
+        let empty_windows = |asm: &mut Assembler, depth: i32| {
+            dynasm!(asm; .arch x64; pcmpeqd xmm0, xmm0);
+            for two in 0..WINDOWS as i32 / 2 {
+                dynasm!(asm; .arch x64; movups [rsp + TAGS + depth + 16 * two], xmm0);
+            }
+        };
+        let [enter, leave, step, stretch, rest, lookup, floating, settle, settle_deeper, flags] =
             std::array::from_fn(|_| asm.new_dynamic_label());
         let without_spill = asm.new_dynamic_label();
         dynasm!(asm
@@ -305,6 +326,7 @@ impl Stubs {
             ; mov r15, [rdi + env!(budget)]
             ; mov r13, [rdi + env!(fast_data)]
         );
+        empty_windows(&mut asm, 0);
         fill(&mut asm);
         dynasm!(asm
             ; .arch x64
@@ -347,6 +369,7 @@ impl Stubs {
             ; test eax, eax
             ; jnz >ended
         );
+        empty_windows(&mut asm, 8);
         fill(&mut asm);
         dynasm!(asm
             ; .arch x64
@@ -355,6 +378,22 @@ impl Stubs {
             ; add rsp, 8
             ; mov eax, DWORD ENDED as i32
             ; jmp =>without_spill
+            ; .align 16
+            ;=>stretch
+            ; cmp DWORD [rsp + FLOATING + 8], 0
+            ; je >settled
+            ; call =>settle_deeper
+            ;settled:
+            ; mov rcx, [rsp + ENV + 8]
+            ; mov [rcx + env!(budget)], r15
+            ; push rsi; push rdi; push r8; push r9; push r10; push r11
+            ; mov rdi, rcx
+            ; mov esi, eax
+            ; sub rsp, 8
+            ; call QWORD [rcx + env!(stretch)]
+            ; add rsp, 8
+            ; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi
+            ; ret
             ; .align 16
             ;=>rest
             ; or eax, DWORD REST as i32
@@ -461,6 +500,7 @@ impl Stubs {
             enter: at(enter),
             leave: at(leave),
             step: at(step),
+            stretch: at(stretch),
             rest: at(rest),
             lookup: at(lookup),
             floating: at(floating),

@@ -25,7 +25,7 @@ impl Homes {
         Self(homes)
     }
 
-    /// Those of a loop that uses each guest register so often, and what is swapped for that.
+    /// Those of a loop that gains so much by each guest register, and what is swapped for that.
     pub fn of_loop(uses: &[u64; 32]) -> (Self, Vec<Swap>) {
         let mut homes = Self::fixed();
         let (mut usual, mut instead): (Vec<u8>, Vec<u8>) =

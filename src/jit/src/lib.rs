@@ -24,6 +24,8 @@ mod frame;
 #[cfg(target_arch = "x86_64")]
 mod homes;
 #[cfg(target_arch = "x86_64")]
+mod idioms;
+#[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
 mod landing;
@@ -41,6 +43,8 @@ mod tree;
 mod unit;
 #[cfg(target_arch = "x86_64")]
 mod ways;
+#[cfg(target_arch = "x86_64")]
+mod windows;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Jit, Shared, jit};

@@ -79,12 +79,18 @@ struct User {
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
+    cache: &'a Cache,
+    /// The cache's stamp as the core saw it.
+    cache_stamp: u64,
     blocks: &'a [*mut Block],
     /// The stamp of landings.
     stamp: u64,
-    /// The position at which the budget would be used up.
+    /// The position at which the budget would be used up, and the one up to which there may be another.
     end: u64,
+    until: u64,
     steps: u64,
+    /// Blocks begun in the stretches before.
+    begun: u64,
     ended: Option<Ended>,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -350,14 +356,19 @@ impl Translator for Native {
             landings: self.landings.as_mut_ptr(),
             stamp,
             step: step::<P>,
+            stretch: stretch::<P>,
             context: ptr::null_mut(),
         };
         let mut context = Context {
             running,
+            cache: &self.cache,
+            cache_stamp: self.known.stamp,
             blocks: &self.blocks,
             stamp,
             end: start + budget,
+            until,
             steps: 0,
+            begun: 0,
             ended: None,
             panic: None,
         };
@@ -366,9 +377,9 @@ impl Translator for Native {
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.cache.stubs.enter(&mut env, entered) };
         self.stands.store(OUTSIDE, Release);
-        let Context { running, ended, panic, steps, .. } = context;
+        let Context { running, ended, panic, steps, end, begun, .. } = context;
         self.counts.entries += 1;
-        self.counts.runs += env.begun();
+        self.counts.runs += begun + env.begun();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
@@ -380,8 +391,8 @@ impl Translator for Native {
             self.counts.exits.step += 1;
             return Some(Ran::Within(ended));
         }
-        let made = budget - env.left();
-        running.core.position = start + made;
+        running.core.position = end - env.left();
+        let made = running.core.position - start;
         self.counts.steps += steps;
         self.counts.instructions += made - steps;
         let exits = &mut self.counts.exits;
@@ -409,6 +420,35 @@ impl Translator for Native {
 
     fn counts(&self) -> CodeCounts {
         self.counts
+    }
+}
+
+/// Begins another stretch before a block of so many steps, if it fits and neither the port wants attention nor the cache wants
+/// the core outside of code, as the interpreter would between two runs. Gives its budget, or 0.
+extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
+    // SAFETY: `run` has set it, and waits.
+    let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
+    let position = context.end - env.left();
+    let room = context.until - position;
+    // A panic must not get into translated code, which nothing is known of for unwinding.
+    let goes_on = catch_unwind(AssertUnwindSafe(|| {
+        context.running.core.position = position;
+        context.running.port.completed(position);
+        let may_stay = context.cache.stamp() == context.cache_stamp;
+        may_stay && room >= u64::from(length) && !context.running.port.attention()
+    }));
+    match goes_on {
+        Ok(false) => 0,
+        Ok(true) => {
+            let budget = context.cache.limits.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
+            context.begun += env.begun();
+            context.end = position + budget;
+            Env::budget_of(budget)
+        }
+        Err(panic) => {
+            context.panic = Some(panic);
+            0
+        }
     }
 }
 

@@ -262,6 +262,9 @@ impl Selector<'_> {
 
     /// Operations that the host makes in place.
     fn plain(&mut self, operation: Binary, a: Value, b: Value, into: u8, free: Free) {
+        if let (Binary::And, Some(mask @ (0xff | 0xffff))) = (operation, self.tree.constant(b)) {
+            return self.zero_extend(if mask == 0xff { Width::Byte } else { Width::Half }, a, into, free);
+        }
         let commutes = operation != Binary::Sub;
         let swap = commutes
             && self.source(a).is_some()
@@ -326,6 +329,31 @@ impl Selector<'_> {
             | Binary::Rem
             | Binary::RemUnsigned => unreachable!("not done in place"),
         }
+    }
+
+    /// Changes a guest register where it lies in memory, if the host has an instruction for that.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are all that there are")]
+    pub fn change(&mut self, operation: Binary, at: i32, source: Source) -> bool {
+        macro_rules! change {
+            ($name:ident) => {
+                match source {
+                    Source::Immediate(value) => {
+                        dynasm!(self.asm; .arch x64; $name QWORD [rbx + at], DWORD value);
+                    }
+                    Source::Register(from) => dynasm!(self.asm; .arch x64; $name [rbx + at], Rq(from)),
+                    Source::Memory(_) => return false,
+                }
+            };
+        }
+        match operation {
+            Binary::Add => change!(add),
+            Binary::Sub => change!(sub),
+            Binary::And => change!(and),
+            Binary::Or => change!(or),
+            Binary::Xor => change!(xor),
+            _ => return false,
+        }
+        true
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "it is one of five")]

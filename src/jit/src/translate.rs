@@ -15,12 +15,13 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
-use crate::access::Alone;
+use crate::access::{Alone, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
     Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, toll, vector, x,
 };
+use crate::idioms::{Idiom, idioms};
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::landing::land;
 use crate::select::{Features, Free, Selector, Source};
@@ -31,7 +32,7 @@ use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{
     Amo, Binary, Block as MemoryBlock, Change, Flow, Ops, Return, Unary, execute,
 };
-use cantus_isa::riscv::op::Op;
+use cantus_isa::riscv::op::{Op, Opcode};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// Bits of a step's number that say which operation of the block it is.
@@ -136,6 +137,9 @@ pub(crate) struct Translator<'a> {
     pub parts: Vec<Option<Part>>,
     groups: usize,
     pub alone: Vec<Alone>,
+    pub missed: Vec<Missed>,
+    /// The window of the operation's access, if it has one.
+    pub window: Option<usize>,
     /// Steps out of line.
     steps: Vec<Step>,
     /// What brings registers to where they usually are, and back, if a step has asked for that.
@@ -156,6 +160,8 @@ pub(crate) struct Translator<'a> {
     slow: Option<(DynamicLabel, DynamicLabel)>,
     /// The operation cannot be translated.
     gives_up: bool,
+    /// Registers that hold sign-extended words before it, as bits.
+    words: u32,
     /// The register that it writes.
     written: Option<(u8, Value)>,
     way: Option<Way>,
@@ -184,6 +190,8 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         parts: Vec::new(),
         groups: 0,
         alone: Vec::new(),
+        missed: Vec::new(),
+        window: None,
         steps: Vec::new(),
         swaps: None,
         floats: Floats::default(),
@@ -195,6 +203,7 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         offset: 0,
         slow: None,
         gives_up: false,
+        words: 0,
         written: None,
         way: None,
     };
@@ -238,12 +247,20 @@ impl Translator<'_> {
         dynasm!(self.asm; .arch x64; =>ready; sub r15, DWORD toll(block.len()); jl =>out);
         // One may come here from anywhere in the unit.
         self.floats = Floats::of_state(needed);
+        self.words = 0;
         (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
-        for (index, (distance, op)) in block.ops().enumerate() {
+        for (index, ((distance, op), idiom)) in block.ops().zip(idioms(block)).enumerate() {
             self.index = index;
             self.offset = start(block) + distance as i32;
-            flow = self.operation(op);
+            flow = match idiom {
+                Idiom::Plain => self.operation(op),
+                Idiom::Dead => Flow::Next,
+                Idiom::Rotation { by } => {
+                    let rotation = Op::of(Opcode::Rori);
+                    self.operation(&Op { rd: op.rd, rs1: op.rd, imm: by.into(), ..rotation })
+                }
+            };
         }
         if flow == Flow::Next {
             self.check_results();
@@ -257,6 +274,7 @@ impl Translator<'_> {
         self.repairs();
         self.preparations();
         self.alone();
+        self.missed();
         self.steps();
         for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
             dynasm!(self.asm; .arch x64; =>unboxed);
@@ -328,6 +346,7 @@ impl Translator<'_> {
         self.gives_up = false;
         self.written = None;
         self.way = None;
+        self.window = self.unit.window(op);
         let is_last = self.index + 1 == self.unit.blocks[self.place].len();
         if is_last && !op.code.is_floating() {
             self.check_results();
@@ -341,6 +360,7 @@ impl Translator<'_> {
                 self.step(self.step_number());
                 self.forget(self.groups);
                 self.floats.forget();
+                self.words = 0;
                 return Flow::Next;
             }
         };
@@ -360,6 +380,8 @@ impl Translator<'_> {
         });
         if let Some((register, value)) = self.written.take() {
             self.write(register, value, free);
+            let is_word = self.tree.is_word(value, self.words);
+            self.words = self.words & !(1 << register) | u32::from(is_word) << register;
         }
         if let Some((_, resume)) = self.slow {
             if is_last {
@@ -439,11 +461,16 @@ impl Translator<'_> {
 
     /// Leaves the rest of the block, from the operation of this number on, to the interpreter.
     pub(crate) fn rest(&mut self, number: u32) {
+        self.call_swap_out();
+        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
+    }
+
+    /// As [`Self::swap_out`], in less code.
+    pub(crate) fn call_swap_out(&mut self) {
         if !self.unit.swaps.is_empty() {
             let [out, _] = self.swaps();
             dynasm!(self.asm; .arch x64; call =>out);
         }
-        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
     }
 
     /// What brings registers to where they usually are, and back.
@@ -458,11 +485,20 @@ impl Translator<'_> {
             self.selector().compute(value, host, free);
             return;
         }
-        if let Some(Source::Immediate(value)) = self.selector().source(value) {
-            dynasm!(self.asm; .arch x64; mov QWORD [rbx + x(register)], DWORD value);
-            return;
+        let home = x(register);
+        match self.selector().source(value) {
+            Some(Source::Immediate(value)) => {
+                return dynasm!(self.asm; .arch x64; mov QWORD [rbx + home], DWORD value);
+            }
+            Some(Source::Register(from)) => return dynasm!(self.asm; .arch x64; mov [rbx + home], Rq(from)),
+            Some(Source::Memory(at)) if at == home => return,
+            Some(Source::Memory(_)) | None => {}
         }
-        if self.tree.node(value) == Node::Register(register) {
+        if let Node::Binary(operation, a, b) = self.tree.node(value)
+            && self.tree.node(a) == Node::Register(register)
+            && let Some(source @ (Source::Immediate(_) | Source::Register(_))) = self.selector().source(b)
+            && self.selector().change(operation, home, source)
+        {
             return;
         }
         let (host, free) = free.take();
@@ -517,6 +553,9 @@ impl Ops for Translator<'_> {
     }
 
     fn sign_extend(&mut self, width: Width, a: Value) -> Value {
+        if width == Width::Word && self.tree.is_word(a, self.words) {
+            return a;
+        }
         self.tree.sign_extend(width, a)
     }
 

@@ -102,8 +102,41 @@ impl Tree {
     pub fn sign_extend(&mut self, width: Width, a: Value) -> Value {
         match self.constant(a) {
             Some(a) => self.add(Node::Constant(number::sign_extend(width, a))),
-            None if width == Width::Double => a,
+            None if width == Width::Double || self.is_signed(width, a) => a,
             None => self.add(Node::Sign(width, a)),
+        }
+    }
+
+    /// Whether a value is known to be the sign extension of its lower part.
+    fn is_signed(&self, width: Width, a: Value) -> bool {
+        let bits = 8 * width.bytes();
+        let Node::Binary(operation, of, by) = self.node(a) else { return false };
+        match (operation, self.node(of), self.constant(by)) {
+            (Binary::ShiftRightSigned, Node::Sign(inner, _), _) => inner == width,
+            (Binary::ShiftRight, Node::Zero(inner, _), Some(by)) => inner == width && by & 63 != 0,
+            (Binary::And, _, Some(mask)) => mask >> (bits - 1) == 0,
+            _ => false,
+        }
+    }
+
+    /// Whether a value is known to be the sign extension of its lower word, given the registers, as bits, of which that is known.
+    pub fn is_word(&self, value: Value, words: u32) -> bool {
+        let is_small = |width| matches!(width, Width::Byte | Width::Half);
+        match self.node(value) {
+            Node::Constant(constant) => i32::try_from(constant as i64).is_ok(),
+            Node::Register(register) => words >> register & 1 != 0,
+            Node::Sign(width, _) => width != Width::Double,
+            Node::Loaded(width, _) | Node::Zero(width, _) => is_small(width),
+            Node::Binary(Binary::Equal | Binary::Less | Binary::LessUnsigned, ..) => true,
+            Node::Binary(Binary::ShiftRightSigned, of, _) if self.is_word(of, words) => true,
+            Node::Binary(Binary::And | Binary::Or | Binary::Xor, a, b)
+                if self.is_word(a, words) && self.is_word(b, words) =>
+            {
+                true
+            }
+            Node::Binary(..) => self.is_signed(Width::Word, value),
+            Node::Select(_, yes, no) => self.is_word(yes, words) && self.is_word(no, words),
+            Node::Address(_) | Node::Float(_) | Node::Host(_) | Node::Vector(_) | Node::Unary(..) => false,
         }
     }
 

@@ -5,6 +5,7 @@
 //! they would only be translated several times.
 
 use crate::homes::{Homes, Swap};
+use crate::windows::{self, Window};
 use cantus_interp::Block;
 use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::class::Class;
@@ -24,6 +25,14 @@ pub(crate) struct Unit<'a> {
     pub blocks: Vec<&'a Block>,
     pub homes: Homes,
     pub swaps: Vec<Swap>,
+    pub windows: Vec<Window>,
+}
+
+impl Unit<'_> {
+    /// The place of the window of an operation's access, if it has one.
+    pub fn window(&self, op: &Op) -> Option<usize> {
+        Window::of(op).filter(|of| self.windows.contains(of)).map(Window::place)
+    }
 }
 
 /// Where a block goes on in its page: behind it, and elsewhere; distances from the page's start. A place that may be
@@ -71,34 +80,113 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
             pending.extend(first.and(second));
         }
     }
-    let mut times = vec![1; blocks.len()];
-    for (from, block) in blocks.iter().enumerate() {
-        for to in successors(block).into_iter().flatten() {
-            let Some(to) = blocks.iter().position(|block| start(block) == to).filter(|&to| to <= from) else {
-                continue;
-            };
-            times[to..=from].iter_mut().for_each(|times| *times = TIMES_MAX.min(*times * LOOP_TIMES));
-        }
+    // One that begins in the middle of another one of the loop, where a slice ended, is left as soon as that is: a copy of
+    // the loop would be code like the one that there is, but colder.
+    let begins_within =
+        |block: &&Block| start(block) < start(head) && start(head) < start(block) + block.bytes() as i32;
+    if blocks.iter().any(begins_within) {
+        blocks.truncate(1);
     }
+    let place = |to| blocks.iter().position(|block| start(block) == to);
+    let follows: Vec<u32> = blocks
+        .iter()
+        .map(|block| {
+            let places = successors(block).into_iter().flatten().filter_map(place);
+            places.fold(0, |places, place| places | 1 << place)
+        })
+        .collect();
+    let times = times(&follows);
     if times.iter().all(|&times| times == 1) {
-        return Unit { blocks: vec![head], homes: Homes::fixed(), swaps: Vec::new() };
+        return Unit {
+            blocks: vec![head],
+            homes: Homes::fixed(),
+            swaps: Vec::new(),
+            windows: windows::choose(&[head], &[1]),
+        };
     }
+    let windows = windows::choose(&blocks, &times);
     let mut uses = [0; 32];
     for (block, times) in blocks.iter().zip(times) {
-        for (_, op) in block.ops() {
-            registers(op).into_iter().for_each(|register| uses[usize::from(register)] += times);
-        }
+        block.ops().for_each(|(_, op)| count(op, times, &mut uses));
     }
     uses[0] = 0;
     let (homes, swaps) = Homes::of_loop(&uses);
-    Unit { blocks, homes, swaps }
+    Unit { blocks, homes, swaps, windows }
 }
 
-/// The integer registers that an operation names, 0 for none; nothing goes wrong where it names another kind.
-fn registers(op: &Op) -> [u8; 3] {
-    match op.code.is_floating() {
-        true if op.code.is_memory() => [op.rs1, 0, 0],
-        true => [0; 3],
-        false => [op.rs1, op.rs2, op.rd],
+/// How often each block is expected to be executed for once that the first one is entered, from the sets of blocks that come
+/// next: each loop that a block is in counts. A loop's head is the first of its blocks.
+fn times(follows: &[u32]) -> Vec<u64> {
+    let mut times = vec![1; follows.len()];
+    let mut follows = follows.to_vec();
+    let mut within = vec![(1u32 << follows.len()) - 1];
+    while let Some(blocks) = within.pop() {
+        let mut reached = follows.clone();
+        reached.iter_mut().for_each(|next| *next &= blocks);
+        // What can be reached, by ways through more and more blocks (Warshall, 1962).
+        for through in 0..reached.len() {
+            for from in 0..reached.len() {
+                if reached[from] >> through & 1 != 0 {
+                    reached[from] |= reached[through];
+                }
+            }
+        }
+        let mut left = blocks;
+        while left != 0 {
+            let head = left.trailing_zeros() as usize;
+            let back = (0..reached.len()).filter(|&from| reached[from] >> head & 1 != 0);
+            let all = back.fold(0, |all, from| all | 1u32 << from) & reached[head] & blocks;
+            left &= !(all | 1 << head);
+            if all == 0 {
+                continue;
+            }
+            for (place, times) in times.iter_mut().enumerate().filter(|(place, _)| all >> place & 1 != 0) {
+                *times = TIMES_MAX.min(*times * LOOP_TIMES);
+                follows[place] &= !(1 << head);
+            }
+            within.push(all);
+        }
+    }
+    times
+}
+
+/// Counts what it gains if an operation's integer registers are in registers of the host. What is written is read soon, and
+/// comes late from memory; what is only read can be read from there, but for addresses.
+fn count(op: &Op, times: u64, uses: &mut [u64; 32]) {
+    const READ: u64 = 1;
+    const ADDRESS: u64 = 2;
+    const WRITTEN: u64 = 4;
+    let mut add = |register: u8, gain| uses[usize::from(register)] += gain * times;
+    let is_memory = op.code.is_memory();
+    if is_memory {
+        add(op.rs1, ADDRESS);
+    }
+    if op.code.is_floating() {
+        return;
+    }
+    if !is_memory {
+        add(op.rs1, READ);
+    }
+    add(op.rs2, READ);
+    add(op.rd, WRITTEN);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_loops_within_loops_counts_more() {
+        // 0 → 1 → 2 → 3, with 2 a loop, 1 to 2 a loop around it, and 3 behind.
+        assert_eq!(times(&[0b10, 0b100, 0b1110, 0]), [1, 8, 64, 1]);
+        // The head of a loop with two ways back counts once; the loop within begins behind it.
+        assert_eq!(times(&[0b10, 0b111, 0b1]), [8, 64, 8]);
+        assert_eq!(times(&[0b10, 0]), [1, 1]);
+    }
+
+    #[test]
+    fn loops_within_loops_end() {
+        let all = (1u32 << UNIT_BLOCKS_MAX) - 1;
+        assert_eq!(times(&[all; UNIT_BLOCKS_MAX])[UNIT_BLOCKS_MAX - 1], TIMES_MAX);
     }
 }

@@ -154,11 +154,23 @@ impl Translator<'_> {
         );
     }
 
-    /// Leaves before the block at `place`, whose steps the budget does not allow.
+    /// Begins another stretch before the block at `place`, whose steps the budget does not allow, or leaves.
     pub(crate) fn out(&mut self, place: usize) {
-        let (block, out) = (self.unit.blocks[place], self.labels[place].out);
-        dynasm!(self.asm; .arch x64; =>out; add r15, DWORD toll(block.len()));
-        self.swap_out();
+        let block = self.unit.blocks[place];
+        let Labels { start: here, out, .. } = self.labels[place];
+        dynasm!(self.asm
+            ; .arch x64
+            ;=>out
+            ; add r15, DWORD toll(block.len())
+            ; mov eax, DWORD block.len() as i32
+            ; call extern self.target.stubs.stretch
+            ; test rax, rax
+            ; jz >spent
+            ; mov r15, rax
+            ; jmp =>here
+            ;spent:
+        );
+        self.call_swap_out();
         self.leave(start(block), SPENT);
     }
 

@@ -302,6 +302,101 @@ fn rep_2_loops_of_floating_point() {
     compare_loops(&smooth, 10..20, 40);
 }
 
+/// Rotations by two shifts and an `or`, and what almost is one, in few registers: results that nobody reads are left out, but
+/// whoever looks at a register sees it.
+#[test]
+fn rep_2_rotations_by_shifts() {
+    for seed in 0..blocks() / 40 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,9\nturn:\n");
+        for _ in 0..1 + numbers.below(12) {
+            let [a, b, c, d] = std::array::from_fn(|_| 8 + numbers.below(3));
+            let by = 1 + numbers.below(63);
+            let rest = if numbers.below(8) == 0 { by } else { 64 - by };
+            let [first, second] = if numbers.below(2) == 0 { ["slli", "srli"] } else { ["srli", "slli"] };
+            text += &match numbers.below(8) {
+                0 => format!("ld x{a},0(x20)\n"),
+                1 => format!("sd x{a},8(x20)\n"),
+                2 => format!("addi x{a},x{b},{by}\n"),
+                3 => format!("{first} x{a},x{b},{by}\n{second} x{c},x{d},{rest}\nor x{c},x{a},x{b}\n"),
+                4 | 5 => format!("{first} x{a},x{b},{by}\n{second} x{b},x{b},{rest}\nor x{b},x{a},x{b}\n"),
+                _ => format!("{first} x{a},x{b},{by}\n{second} x{b},x{b},{rest}\nor x{b},x{b},x{a}\n"),
+            };
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        let of = |threshold| {
+            let mut board = Board::new(&text);
+            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+            (8..11).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
+            // Now and then they are not aligned.
+            board.core.hart.x[20] = DATA + seed % 16 / 15;
+            board
+        };
+        let [mut jit, mut interp] = [of((seed % 3) as u32), of(u32::MAX)];
+        while jit.core.position < 200 {
+            let to = jit.core.position + 1 + numbers.below(40);
+            while jit.core.position < to {
+                jit.run(to);
+            }
+            while interp.core.position < jit.core.position {
+                interp.run(jit.core.position);
+            }
+            assert!(jit.state() == interp.state(), "seed {seed:#x} at {}:\n{text}", jit.core.position);
+        }
+    }
+}
+
+/// Registers that walk through memory, over ends of pages, now and then not aligned, and are copied to each other; in between,
+/// what the interpreter does: windows show the pages that there are.
+#[test]
+fn rep_2_registers_that_walk_through_memory() {
+    let accesses = ["ld", "sd", "lbu", "sb", "lw", "sw", "lh", "sh", "fld", "fsd"];
+    for seed in 0..blocks() / 40 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,60\nturn:\n");
+        for _ in 0..2 + numbers.below(14) {
+            let [a, b] = std::array::from_fn(|_| 8 + numbers.below(4));
+            let [from, to] = std::array::from_fn(|_| 20 + numbers.below(3));
+            text += &match numbers.below(12) {
+                0 => {
+                    format!("addi x{to},x{to},{}\n", numbers.pick(&[1, 2, 8, 24, 512, (-8i64) as u64]) as i64)
+                }
+                1 | 2 => format!("addi x{to},x{to},{}\n", 8 * (1 + numbers.below(4))),
+                3 => format!("add x{to},x0,x{from}\n"),
+                4 if numbers.below(4) == 0 => format!("lr.d x{a},(x{from})\n"),
+                4 if numbers.below(4) == 0 => format!("amoadd.d x{a},x{b},(x{from})\n"),
+                5 => format!("add x{a},x{a},x{b}\n"),
+                _ => {
+                    let access = accesses[numbers.below(10) as usize];
+                    let register = if access.starts_with('f') { 'f' } else { 'x' };
+                    format!("{access} {register}{a},{}(x{from})\n", 8 * numbers.below(5) as i64 - 16)
+                }
+            };
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        let of = |threshold| {
+            let mut board = Board::new(&text);
+            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+            board.core.hart.mstatus |= 1 << 13;
+            (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
+            (20..23).for_each(|register| board.core.hart.x[register] = DATA + 0xf80 * (register as u64 - 19));
+            board
+        };
+        let [mut jit, mut interp] = [of((seed % 3) as u32), of(u32::MAX)];
+        while jit.core.position < 700 {
+            let to = jit.core.position + 1 + numbers.below(150);
+            while jit.core.position < to {
+                jit.run(to);
+            }
+            while interp.core.position < jit.core.position {
+                interp.run(jit.core.position);
+            }
+            assert!(jit.state() == interp.state(), "seed {seed:#x} at {}:\n{text}", jit.core.position);
+        }
+        assert_eq!(jit.world.asked, interp.world.asked, "seed {seed:#x}: other questions\n{text}");
+    }
+}
+
 fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
     let (programs, mut units, mut blocks) = (blocks() / 40, 0, 0);
     for seed in 0..programs {
