@@ -113,8 +113,8 @@ pub(crate) const FILLED: i32 = 1;
 /// And the guest's status says that its registers have changed.
 pub(crate) const DIRTY: i32 = 2;
 /// The core's landings, and the stamp of those that hold.
-pub(crate) const LANDINGS: i32 = 56;
-pub(crate) const STAMP: i32 = 64;
+pub(crate) const LANDINGS: i32 = 64;
+pub(crate) const STAMP: i32 = 72;
 /// What is kept of the groups of a block, and the tags and addends of windows: behind the others.
 const KEPT: i32 = 80;
 const TAGS: i32 = KEPT + 8 * GROUPS_MAX as i32;
