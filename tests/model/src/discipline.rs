@@ -74,7 +74,9 @@ pub fn play(scenario: &Scenario) {
         let got = stage.ownership.acquire(other, stands, PageIndex(0), 0, Right::Write, &mut Vec::new());
         stage.ownership.park(other, stands);
         stage.ownership.park(holder, position);
-        got.err().map(|waiting| assert_eq!(waiting.holder, holder));
+        if let Err(waiting) = got {
+            assert_eq!(waiting.holder, holder);
+        }
     }
     let threads: Vec<_> = scenario
         .scripts
