@@ -5,8 +5,8 @@
 //! on anything else of the hart's state.
 //!
 //! A block stays in memory from when it is found until [`Blocks::bury`], even if it is dropped meanwhile, because it may be
-//! the one that is being executed. Blocks remember which block came after them. That holds as long as
-//! [`Blocks::stamp`] does not change, which is as long as neither translations of code nor grants nor blocks change.
+//! the one that is being executed. Blocks remember which block came after them, under a stamp: that holds as long as
+//! neither translations of code nor grants nor blocks change, nor the mode of fetches.
 
 use cantus_isa::riscv::{Op, decode, length};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
@@ -59,8 +59,8 @@ struct CodePage {
 
 /// All blocks of one core.
 pub(crate) struct Blocks {
-    /// Counted up whenever what follows on a virtual address may have changed.
-    pub stamp: u64,
+    /// Blocks dropped so far.
+    pub gone: u64,
     /// By host address. Each points to a box of its own.
     table: Box<[Option<NonNull<Block>>]>,
     pages: BTreeMap<PageIndex, CodePage>,
@@ -187,8 +187,7 @@ impl Block {
 impl Blocks {
     pub fn new() -> Self {
         let table = vec![None; BLOCKS].into();
-        // A link's stamp is 0 until it is made.
-        Self { stamp: 1, table, pages: BTreeMap::new(), dropped: Vec::new(), decoded: 0, compared: 0 }
+        Self { gone: 0, table, pages: BTreeMap::new(), dropped: Vec::new(), decoded: 0, compared: 0 }
     }
 
     fn place(host: u64) -> usize {
@@ -303,7 +302,7 @@ impl Blocks {
             }
         }
         self.dropped.push(pointer);
-        self.stamp += 1;
+        self.gone += 1;
     }
 }
 

@@ -17,6 +17,7 @@ use cantus_isa::riscv::op::{Op, Opcode};
 use cantus_isa::riscv::trap::{Before, Exception, Trap};
 use cantus_isa::riscv::{Hart, decode, length};
 use cantus_isa::{Gva, Width, address::PAGE_SIZE};
+use cantus_memory::MODES;
 use std::ptr::NonNull;
 
 /// The interpreter of one core. Its blocks belong to that core's RAM and TLB: another core needs another interpreter; after
@@ -111,9 +112,17 @@ impl<T: Translator> Interp<T> {
 }
 
 impl Context {
-    /// What the running instruction stands on may have changed: modes, translations, grants, code.
+    /// While this is the same, a virtual address has the same code: no right to fetch has been lost, no block has been dropped
+    /// or may have changed, and fetches are in the same mode. Never 0, which is the stamp of no link.
+    #[inline(always)]
+    fn stamp(&self, core: &Core) -> u64 {
+        // Each of these only grows, so their sum is the same only while each of them is.
+        let changes = core.tlb.fetches_lost() + core.code_epoch + self.blocks.gone;
+        1 + self.code.index as u64 + changes * MODES as u64
+    }
+
+    /// The modes may have changed.
     fn refresh(&mut self, core: &Core) {
-        self.blocks.stamp += 1;
         self.code = Mode::code(&core.hart);
         self.data = Mode::data(&core.hart);
     }
@@ -141,7 +150,7 @@ impl Context {
         };
         if let (Some(last), Some(block)) = (last, code.block) {
             // SAFETY: the caller's `last` is alive until `bury`.
-            unsafe { last.as_ref() }.link(pc, self.blocks.stamp, block);
+            unsafe { last.as_ref() }.link(pc, self.stamp(core), block);
         }
         self.blocks.bury(|block| translator.forget(block));
         Ok(code)
@@ -152,7 +161,6 @@ impl Context {
     #[inline(never)]
     fn fetch<P: Port>(&mut self, core: &mut Core, port: &mut P) -> Result<Code, Stop> {
         let pc = core.hart.pc;
-        self.blocks.stamp += 1;
         let mut reach = Reach { core, port, context: self, index: 0 };
         let code = reach.code(pc)?;
         let line = match code.extent {
@@ -212,7 +220,7 @@ impl<T: Translator> Executor for Interp<T> {
             let mut pc = core.hart.pc;
             let start = core.position;
             // SAFETY: `last` is alive, for `bury` comes behind this, and so is what it links to at this stamp.
-            let linked = last.and_then(|last| unsafe { last.as_ref() }.next(pc, context.blocks.stamp));
+            let linked = last.and_then(|last| unsafe { last.as_ref() }.next(pc, context.stamp(core)));
             let code = match linked {
                 // SAFETY: as above.
                 Some(block) => Ok(unsafe { Code::of(block) }),

@@ -201,10 +201,12 @@ impl Native {
         }
         if is_warm {
             let page = block.host() & !(PAGE_SIZE - 1);
-            // SAFETY: the interpreter has just found them, and drops none while it waits for this.
-            let unit = unit::choose(block, |to| {
-                running.block(page + to as u64).map(|block| unsafe { block.as_ref() })
-            });
+            let find = |to: i32| {
+                let found = running.block(page + to as u64);
+                // SAFETY: the interpreter has just found it, and drops none while it waits for this.
+                found.map(|block| unsafe { block.as_ref() })
+            };
+            let unit = unit::choose(block, find);
             let made = self.cache.make(&unit, atomics, running.core.hart.pc, &mut self.counts);
             if let Some(number) = made.and_then(|made| self.take(running, block, &made)) {
                 return Some(number);
@@ -256,11 +258,12 @@ impl Native {
             return true;
         }
         let blocks = &self.blocks[first..first + self.cache.place(number).members];
-        // SAFETY: those that were dropped were forgotten.
-        let is_current = blocks[0].cast_const() == ptr::from_ref(block)
-            && blocks[1..].iter().all(|&block| {
-                NonNull::new(block).is_some_and(|block| running.is_current(unsafe { block.as_ref() }))
-            });
+        let mut is_known_current = |&block: &*mut Block| {
+            // SAFETY: it is alive, for those that were dropped were forgotten.
+            unsafe { block.as_ref() }.is_some_and(|block| running.is_current(block))
+        };
+        let is_current =
+            blocks[0].cast_const() == ptr::from_ref(block) && blocks[1..].iter().all(&mut is_known_current);
         self.epochs[first] = if is_current { epoch } else { NEVER };
         is_current
     }
