@@ -191,8 +191,8 @@ impl Native {
         }
         if is_warm {
             let page = block.host() & !(PAGE_SIZE - 1);
-            // SAFETY: the interpreter has just found them, and drops none while it waits for this.
             let unit = unit::choose(block, |to| {
+                // SAFETY: the interpreter has just found them, and drops none while it waits for this.
                 running.block(page + to as u64).map(|block| unsafe { block.as_ref() })
             });
             let made = self.cache.make(&unit, atomics, running.core.hart.pc, &mut self.counts);
@@ -244,9 +244,9 @@ impl Native {
             return true;
         }
         let blocks = &self.blocks[first..first + self.cache.place(number).members];
-        // SAFETY: those that were dropped were forgotten.
         let is_current = blocks[0].cast_const() == ptr::from_ref(block)
             && blocks[1..].iter().all(|&block| {
+                // SAFETY: those that were dropped were forgotten.
                 NonNull::new(block).is_some_and(|block| running.is_current(unsafe { block.as_ref() }))
             });
         self.epochs[first] = if is_current { epoch } else { NEVER };
