@@ -97,6 +97,7 @@ fn of(ops: &[(&Op, u64)]) -> Vec<Window> {
     windows
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "those before are the ones that are known to be slow")]
 /// How often each register gets a value that is far from the one before, as far as can be told.
 fn jumps(ops: &[(&Op, u64)]) -> [u64; 32] {
     let mut jumps = [0; 32];
