@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(bases(&[load(10), walk], 8), [10]);
         assert_eq!(bases(&[load(10), walk], 1), [0; 0], "only where there is a loop");
         assert_eq!(bases(&[load(STACK)], 1), [STACK]);
-        assert_eq!(bases(&[load(10), op(Opcode::Ld, 10, 10, 0, 8)], 8), [0; 0], "a list");
+        assert_eq!(bases(&[op(Opcode::Ld, 10, 10, 0, 8)], 8), [0; 0], "a list");
         // An index that counts, and one that comes from a hash.
         let scaled = [op(Opcode::Slli, 11, 12, 0, 3), op(Opcode::Add, 11, 11, 13, 0), load(11)];
         assert_eq!(bases(&[&[op(Opcode::Addi, 12, 12, 0, 1)], &scaled[..]].concat(), 8), [11]);

@@ -1,3 +1,5 @@
+//! Cores that go and come back, and workers that wait for them.
+
 use super::*;
 use crate::Policy;
 use crate::clock::TICKS_PER_SECOND;
