@@ -57,6 +57,10 @@ pub struct Lane {
     history: History,
     order: order::Lane,
     state: state::Lane,
+    /// What the step at a position was told while it executed, not yet written down: a device may come to others, such as
+    /// the interrupt controller, after it has asked, and a replay must find the edges of a step before what the step asks.
+    told: Vec<Event>,
+    told_at: u64,
 }
 
 impl Lane {
@@ -65,8 +69,32 @@ impl Lane {
         self.order.orders
     }
 
-    /// Writes an event down, and makes it part of the core's history.
+    /// Writes an event down; the edges of a step before what it was told.
     fn note(&mut self, position: u64, event: &Event) {
+        if position != self.told_at || !matches!(event, Event::Order { .. }) {
+            self.settle();
+        }
+        self.write(position, event);
+    }
+
+    /// Keeps what the step at `position` is told until the step's edges are known.
+    fn note_told(&mut self, position: u64, event: Event) {
+        if position != self.told_at {
+            self.settle();
+            self.told_at = position;
+        }
+        self.told.push(event);
+    }
+
+    /// Writes down what a step was told, which is over.
+    fn settle(&mut self) {
+        let mut told = std::mem::take(&mut self.told);
+        told.drain(..).for_each(|event| self.write(self.told_at, &event));
+        self.told = told;
+    }
+
+    /// Writes an event down, and makes it part of the core's history.
+    fn write(&mut self, position: u64, event: &Event) {
         let position = Position(position);
         self.history.consume(position, event);
         self.stream.append(position, event);
@@ -96,6 +124,8 @@ impl Recorder {
                 history: History::new(),
                 order: order::Lane::new(cores),
                 state: state::Lane::new(digest_interval),
+                told: Vec::new(),
+                told_at: u64::MAX,
             })
             .collect();
         let ownership = Ownership::new(pages, cores, safepoints);
@@ -113,6 +143,7 @@ impl Boundary for Recorder {
     const HAS_GRANTS: bool = true;
 
     fn next(&self, lane: &mut Lane, core: &mut Core) -> Next {
+        lane.settle();
         if self.is_cut_due(lane, core) {
             return Next::Cut;
         }

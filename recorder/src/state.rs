@@ -127,6 +127,7 @@ impl Lane {
 impl CoreLane {
     /// Closes the core's stream at the end of the run.
     pub fn close(mut self, core: &Core) -> CoreEnd {
+        self.settle();
         let position = Position(core.position);
         let state = digest_state(core, &mut self.state.scratch);
         let history = self.history.digest();
