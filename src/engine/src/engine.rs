@@ -95,14 +95,21 @@ const USEFUL_STEPS_MIN: u64 = 64;
 const HAND_OVER: Duration = Duration::from_micros(3);
 
 impl Watch {
-    #[expect(clippy::disallowed_methods, reason = "the owner of host time; no guest sees it")]
-    fn start() -> Self {
-        Self { spent: Spent::default(), since: Instant::now() }
+    /// From `since` on, or from now.
+    fn start(since: Option<Instant>) -> Self {
+        Self { spent: Spent::default(), since: since.unwrap_or_else(Self::now) }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the owner of host time; no guest sees it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the owner of host time: what it shows decides who runs, as the host does"
+    )]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     fn lap(&mut self) -> Duration {
-        let now = Instant::now();
+        let now = Self::now();
         now.duration_since(std::mem::replace(&mut self.since, now))
     }
 
@@ -244,10 +251,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let place = &self.cores[id.index()];
             let mut running = place.lock().take().expect("a ready core is in its place");
             let before = running.core.position;
-            let mut watch = keeps_accounts.then(|| match last {
-                Some(since) if !waited => Watch { spent: Spent::default(), since },
-                Some(_) | None => Watch::start(),
-            });
+            let mut watch = keeps_accounts.then(|| Watch::start(last.filter(|_| !waited)));
             let turn = self.turns(id, &mut running, slice, others, &mut watch);
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;

@@ -7,8 +7,9 @@
 //! way that does not wait: what makes a core such a one happens under the queue's lock, at a call of a worker, or of whoever
 //! wakes a core. A worker that puts a core back picks again itself, so that one of the groups that are free now is
 //! for it; if there are several, it tells all workers that wait. Groups change at no other time. Whoever wakes
-//! a core tells one worker. Where every core is alone, as in a replay, that is all there is to it: no core that is ready is
-//! passed over.
+//! a core tells one worker, and a core that runs on where others wait for it tells as many as it lets go on. A worker that
+//! looks for a while before it waits counts among those that wait, and looks again once it has the lock. Where every core
+//! is alone, as in a replay, that is all there is to it: no core that is ready is passed over.
 
 use crate::awaited::Awaited;
 use crate::groups::{Groups, Spent};
@@ -339,8 +340,13 @@ impl Scheduler {
     pub(crate) fn came_by(&self, core: CoreId, position: u64) {
         let mut queue = self.change();
         self.take_up(&mut queue, core, Some(position));
-        if queue.idle_workers != 0 && !queue.ready.is_empty() {
-            self.changed.notify_one();
+        // None of them is for this worker, whose core runs on.
+        if queue.idle_workers != 0 {
+            match queue.ready.len() {
+                0 => (),
+                1 => drop(self.changed.notify_one()),
+                _ => drop(self.changed.notify_all()),
+            }
         }
     }
 

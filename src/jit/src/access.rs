@@ -10,26 +10,26 @@ use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::meaning::{Amo, Binary};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
-/// An access that is not checked together with the others of its group, out of line: where it is, where it goes on.
-pub(crate) struct Alone {
+/// An access that leaves the way of the others, out of line: where it does, where it goes on, and where it does if there is
+/// no fast entry for it; and what it looks for.
+struct Detour {
     from: DynamicLabel,
     to: DynamicLabel,
     slow: DynamicLabel,
     width: Width,
     place: Place,
     right: i32,
+}
+
+/// An access that is not checked together with the others of its group.
+pub(crate) struct Alone {
+    detour: Detour,
     part: Part,
 }
 
-/// An access whose window shows another page, out of line: where it is, where it goes on, and where it does if there is
-/// no fast entry for it.
+/// An access whose window shows another page.
 pub(crate) struct Missed {
-    from: DynamicLabel,
-    to: DynamicLabel,
-    slow: DynamicLabel,
-    width: Width,
-    place: Place,
-    right: i32,
+    detour: Detour,
     window: usize,
 }
 
@@ -65,13 +65,14 @@ impl Translator<'_> {
             }
         }
         dynasm!(self.asm; .arch x64; =>found);
-        self.alone.push(Alone { from: alone, to: found, slow, width, place, right, part });
+        self.alone.push(Alone { detour: Detour { from: alone, to: found, slow, width, place, right }, part });
         place
     }
 
     /// Makes the code of accesses that are not checked together with the others of their group.
     pub(crate) fn alone(&mut self) {
-        for Alone { from, to, slow, width, place, right, part } in std::mem::take(&mut self.alone) {
+        for Alone { detour, part } in std::mem::take(&mut self.alone) {
+            let Detour { from, to, slow, width, place, right } = detour;
             dynasm!(self.asm; .arch x64; =>from);
             if let Part::Leader(group) = part {
                 dynasm!(self.asm; .arch x64; mov QWORD [rsp + kept(group.number)], 0);
@@ -83,8 +84,8 @@ impl Translator<'_> {
 
     /// Makes the code of accesses whose windows show other pages.
     pub(crate) fn missed(&mut self) {
-        for Missed { from, to, slow, width, place, right, window: number } in std::mem::take(&mut self.missed)
-        {
+        for Missed { detour, window: number } in std::mem::take(&mut self.missed) {
+            let Detour { from, to, slow, width, place, right } = detour;
             dynasm!(self.asm; .arch x64; =>from);
             self.compare(width, place, right, slow);
             // It is aligned, so that what was compared is the tag that any access to the page is compared with.
@@ -132,7 +133,7 @@ impl Translator<'_> {
         self.address(place);
         self.page(width);
         dynasm!(self.asm; .arch x64; cmp rdx, [rsp + tag]; jne =>from; =>to);
-        self.missed.push(Missed { from, to, slow, width, place, right, window: number });
+        self.missed.push(Missed { detour: Detour { from, to, slow, width, place, right }, window: number });
     }
 
     /// Gives in rcx what the fast entry of an access that has just been found adds to its address.
@@ -179,8 +180,8 @@ impl Translator<'_> {
         dynasm!(self.asm; .arch x64; and rdx, DWORD mask);
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
     /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
     pub(crate) fn exchange(&mut self, amo: Amo, width: Width) {
         let double = width == Width::Double;
         if self.target.atomics {

@@ -201,7 +201,7 @@ mod seeded {
         unpark_hides_what_was_lost: "ORD-";
         unpark_is_not_seen: "ORD-2";
         answer_gives_what_nobody_is_told: "ORD-";
-        merge_takes_from_those_who_run: "ORD-";
+        merge_takes_from_those_who_run: "ORD-3";
         split_keeps_the_whole_page: "ORD-";
     }
 

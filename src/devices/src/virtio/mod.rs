@@ -4,8 +4,8 @@
 //! - A notification of a queue, or an input, is one step: everything that waits in the queue is looked at first, which
 //!   may be blocked; then it is all done (ORD-4).
 //! - Nothing that a driver writes into registers, rings or buffers is trusted. What makes no sense to the transport sets
-//!   DEVICE_NEEDS_RESET (section 2.1), and the user is told why; what makes no sense to the kind of device is answered as its section says. What a
-//!   step costs is bounded by the queue's entries and [`queue::CHAIN_BYTES_MAX`].
+//!   DEVICE_NEEDS_RESET (section 2.1), and the user is told why; what makes no sense to the kind of device is answered as
+//!   its section says. What a step costs is bounded by the queue's entries and [`queue::CHAIN_BYTES_MAX`].
 //! - Only guest RAM is touched, and only what the rings name.
 //!
 //! Taken where the specification leaves a choice: features are accepted without VERSION_1, too, as on QEMU; a driver that

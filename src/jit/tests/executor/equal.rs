@@ -332,17 +332,12 @@ fn rep_2_rotations_by_shifts() {
             board.core.hart.x[20] = DATA + seed % 16 / 15;
             board
         };
-        let [mut jit, mut interp] = [of((seed % 3) as u32), of(u32::MAX)];
-        while jit.core.position < 200 {
-            let to = jit.core.position + 1 + numbers.below(40);
-            while jit.core.position < to {
-                jit.run(to);
-            }
-            while interp.core.position < jit.core.position {
-                interp.run(jit.core.position);
-            }
-            assert!(jit.state() == interp.state(), "seed {seed:#x} at {}:\n{text}", jit.core.position);
-        }
+        compare_runs(
+            [of((seed % 3) as u32), of(u32::MAX)],
+            200,
+            || numbers.below(40),
+            &format!("seed {seed:#x}:\n{text}"),
+        );
     }
 }
 
@@ -382,19 +377,28 @@ fn rep_2_registers_that_walk_through_memory() {
             (20..23).for_each(|register| board.core.hart.x[register] = DATA + 0xf80 * (register as u64 - 19));
             board
         };
-        let [mut jit, mut interp] = [of((seed % 3) as u32), of(u32::MAX)];
-        while jit.core.position < 700 {
-            let to = jit.core.position + 1 + numbers.below(150);
-            while jit.core.position < to {
-                jit.run(to);
-            }
-            while interp.core.position < jit.core.position {
-                interp.run(jit.core.position);
-            }
-            assert!(jit.state() == interp.state(), "seed {seed:#x} at {}:\n{text}", jit.core.position);
-        }
-        assert_eq!(jit.world.asked, interp.world.asked, "seed {seed:#x}: other questions\n{text}");
+        compare_runs(
+            [of((seed % 3) as u32), of(u32::MAX)],
+            700,
+            || numbers.below(150),
+            &format!("seed {seed:#x}:\n{text}"),
+        );
     }
+}
+
+/// Runs both for so many steps, with a look at them every so often, and in the end at what they have asked.
+fn compare_runs([mut jit, mut interp]: [Board; 2], steps: u64, mut pause: impl FnMut() -> u64, case: &str) {
+    while jit.core.position < steps {
+        let to = jit.core.position + 1 + pause();
+        while jit.core.position < to {
+            jit.run(to);
+        }
+        while interp.core.position < jit.core.position {
+            interp.run(jit.core.position);
+        }
+        assert!(jit.state() == interp.state(), "at {}, {case}", jit.core.position);
+    }
+    assert_eq!(jit.world.asked, interp.world.asked, "other questions, {case}");
 }
 
 fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
