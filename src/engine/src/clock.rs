@@ -13,8 +13,8 @@ const NANOSECONDS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_SECOND;
 pub enum ClockPolicy {
     /// As the host's does.
     Host,
-    /// A nanosecond for each instruction that every core which is not asleep retires on average; when all sleep, it
-    /// jumps to the next timer, or goes there as the host's does while there may be input.
+    /// A nanosecond for each instruction that every core which is not asleep retires on average, and [`SPIN`] for each time
+    /// that one says that it spins, which pauses for about as long on hardware; when all sleep, it jumps to the next timer, or goes there as the host's does while there may be input.
     Virtual,
 }
 
@@ -58,6 +58,8 @@ impl Stopwatch {
     }
 }
 
+/// How many instructions of virtual time pass when a core says that it spins.
+const SPIN: u64 = 40;
 /// Fractions of a nanosecond that virtual time counts in.
 const FRACTIONS: u64 = 256;
 
@@ -115,6 +117,11 @@ impl Clock {
             let awake = self.awake.load(Relaxed).max(1) as u64;
             self.elapsed.fetch_add(steps.saturating_mul(FRACTIONS) / awake, Relaxed);
         }
+    }
+
+    /// A core has said that it spins.
+    pub(crate) fn spun(&self) {
+        self.advance(SPIN);
     }
 
     /// Every core waits until `ticks`: virtual time jumps there, however far that is. Under the host's policy, returns

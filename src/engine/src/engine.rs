@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::groups::Spent;
 use crate::port::Window;
 use crate::schedule::Schedule;
-use crate::scheduler::{Account, Back, Done, Picked};
+use crate::scheduler::{Account, Back, Done, Others, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Exits, Host, Next, Outcome, Outside, Policy, Work};
 use cantus_interp::{Core, Executor, Exit};
 use cantus_traces::CoreId;
@@ -75,8 +75,10 @@ type Place<L, E> = Mutex<Option<Box<Running<L, E>>>>;
 
 /// Why a core's turn is over.
 enum Turn {
-    /// Its slice is, or it gives way.
+    /// Its slice is.
     Ready,
+    /// It spins, and gives way.
+    Spinning,
     Blocked,
     Asleep,
     AtCut,
@@ -135,6 +137,8 @@ impl Watch {
     }
 }
 
+/// How often a core says that it spins before it gives way to others that spin, too.
+const SPINS_MAX: u32 = 16;
 /// How often a worker looks whether the core that it has just run can go on, where no other core is ready.
 const LOOKS: u32 = 64;
 /// The same where others are. At a core that was blocked before, it looks once.
@@ -263,6 +267,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             });
             let back = match &turn {
                 Turn::Ready => Back::Ready,
+                Turn::Spinning => Back::Spinning,
                 Turn::Blocked => match self.boundary.awaits(&running.lane) {
                     Some((core, position)) => Back::Awaiting(core, position),
                     None => Back::Blocked,
@@ -273,7 +278,9 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             };
             let awaited = match back {
                 Back::Awaiting(core, _) => Some(core),
-                Back::Ready | Back::Blocked | Back::Asleep | Back::AtCut | Back::Over => None,
+                Back::Ready | Back::Spinning | Back::Blocked | Back::Asleep | Back::AtCut | Back::Over => {
+                    None
+                }
             };
             if matches!(turn, Turn::AtCut) && B::LIVE {
                 self.outside.safepoints.raise_all();
@@ -313,7 +320,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         id: CoreId,
         running: &mut Running<B::Lane, E>,
         slice: u64,
-        others: bool,
+        others: Others,
         watch: &mut Option<Watch>,
     ) -> Turn {
         let end = running.core.position.saturating_add(slice);
@@ -334,7 +341,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             }
             let before = running.core.position;
             self.boundary.unpark(&mut running.lane, &mut running.core);
-            let turn = self.turn(id, running, end);
+            let turn = self.turn(id, running, end, others);
             self.boundary.park(&mut running.lane, &running.core);
             let steps = running.core.position - before;
             blocked = matches!(turn, Turn::Blocked);
@@ -342,13 +349,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             if !blocked {
                 return turn;
             }
-            looks_max = if others { LOOKS_BESIDE_OTHERS } else { LOOKS };
+            looks_max = if others == Others::None { LOOKS } else { LOOKS_BESIDE_OTHERS };
         }
     }
 
     /// One turn: from safepoint to safepoint, until the core has to stop.
-    fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64) -> Turn {
+    fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64, others: Others) -> Turn {
         let Running { core, executor, lane, counted, exits, asleep, .. } = running;
+        let mut spins = 0;
         let ram = core.ram.clone();
         let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
         loop {
@@ -429,14 +437,20 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let exit = executor.run(core, &mut window, until);
             exits.count(exit);
             window.count(core.position);
-            if window.memory_written {
+            if window.memory_written && core.tlb.may_code_differ(&ram) {
                 core.code_epoch += 1;
             }
             match exit {
                 Exit::Until | Exit::Attention | Exit::Device => {}
                 Exit::Blocked => return Turn::Blocked,
                 Exit::Wait if B::LIVE => *asleep = true,
-                Exit::Yield if B::LIVE => return Turn::Ready,
+                Exit::Yield if B::LIVE => {
+                    self.outside.clock.spun();
+                    spins += 1;
+                    if others == Others::Working || spins == SPINS_MAX {
+                        return Turn::Spinning;
+                    }
+                }
                 Exit::Wait | Exit::Yield => {}
             }
         }

@@ -13,7 +13,8 @@ impl Boundary for Free {
     const LIVE: bool = true;
     const HOST_ATOMICS: bool = true;
 
-    fn next(&self, _: &mut (), _: &mut Core) -> Next {
+    fn next(&self, _: &mut (), core: &mut Core) -> Next {
+        core.tlb.heed_watches(&core.ram);
         Next::Run { until: u64::MAX }
     }
 
@@ -23,9 +24,13 @@ impl Boundary for Free {
 
     fn safepoint(&self, _: &mut (), _: &mut Core) {}
 
-    fn park(&self, _: &mut (), _: &Core) {}
+    fn park(&self, _: &mut (), core: &Core) {
+        core.ram.parked(core.id);
+    }
 
-    fn unpark(&self, _: &mut (), _: &mut Core) {}
+    fn unpark(&self, _: &mut (), core: &mut Core) {
+        core.tlb.begin_watch(&core.ram, core.id);
+    }
 
     fn ready(&self, _: &()) -> bool {
         true

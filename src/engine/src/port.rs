@@ -37,7 +37,7 @@ impl<B: Boundary> Window<'_, B> {
         let mut access =
             Access { window: self, position, receives: true, committed: false, has_announced: false };
         bus.input(device, bytes, &mut access)?;
-        if std::mem::take(&mut self.memory_written) {
+        if std::mem::take(&mut self.memory_written) && core.tlb.may_code_differ(&core.ram) {
             core.code_epoch += 1;
         }
         core.position += 1;

@@ -32,8 +32,7 @@ pub(crate) enum Picked {
         core: CoreId,
         /// For so many steps at most.
         slice: u64,
-        /// Other cores are ready, too.
-        others: bool,
+        others: Others,
         /// The worker had to wait.
         waited: bool,
     },
@@ -47,10 +46,22 @@ pub(crate) enum Picked {
     Cut(Vec<CoreId>),
 }
 
+/// Which cores are ready besides one that was picked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Others {
+    None,
+    /// Only such as spin: they gave way when they ran last.
+    Spinning,
+    /// Others, too.
+    Working,
+}
+
 /// Where a core goes when its worker is done with it.
 pub(crate) enum Back {
     /// It can go on.
     Ready,
+    /// It can, but spins.
+    Spinning,
     /// It cannot go on yet, and has tried in vain.
     Blocked,
     /// It cannot go on before this core has completed so many steps.
@@ -101,6 +112,8 @@ struct Queue {
     busy: usize,
     /// Cores whose part is not over.
     left: usize,
+    /// Which of the cores spun when they ran last.
+    spins: Vec<bool>,
     /// Which of the ready cores are blocked, and how many.
     is_blocked: Vec<bool>,
     blocked: usize,
@@ -138,6 +151,7 @@ impl Scheduler {
             awaited: Awaited::new(cores),
             busy: 0,
             left: cores,
+            spins: vec![false; cores],
             is_blocked: vec![false; cores],
             blocked: 0,
             round: 1,
@@ -194,6 +208,7 @@ impl Scheduler {
                 groups,
                 ready,
                 busy,
+                spins,
                 is_blocked,
                 blocked,
                 awaited,
@@ -225,7 +240,12 @@ impl Scheduler {
                     (false, false) => slice,
                 };
                 picked_in[core.index()] = *round;
-                return Picked::Core { core, slice, others: !ready.is_empty(), waited };
+                let others = match ready.iter().all(|other| spins[other.index()]) {
+                    _ if ready.is_empty() => Others::None,
+                    true => Others::Spinning,
+                    false => Others::Working,
+                };
+                return Picked::Core { core, slice, others, waited };
             }
             let idle = queue.busy == 0;
             let is_virtual = clock.policy() == ClockPolicy::Virtual;
@@ -284,10 +304,11 @@ impl Scheduler {
         } else {
             queue.round += 1;
         }
-        queue.schedule.ran(core, steps, !matches!(back, Back::Ready));
+        queue.schedule.ran(core, steps, !matches!(back, Back::Ready | Back::Spinning));
+        queue.spins[core.index()] = matches!(back, Back::Spinning);
         self.take_up(&mut queue, core, (!matches!(back, Back::Over)).then_some(position));
         match back {
-            Back::Ready => queue.ready.push_back(core),
+            Back::Ready | Back::Spinning => queue.ready.push_back(core),
             Back::Blocked => queue.keep_blocked(core),
             Back::Awaiting(awaited, position) => {
                 if queue.awaited.lay_aside(core, awaited, position) {

@@ -5,8 +5,9 @@
 //! on anything else of the hart's state.
 //!
 //! A block stays in memory from when it is found until [`Blocks::bury`], even if it is dropped meanwhile, because it may be
-//! the one that is being executed. Blocks remember which block came after them, under a stamp: that holds as long as
-//! neither translations of code nor grants nor blocks change, nor the mode of fetches.
+//! the one that is being executed. Blocks remember which block came after them, under a stamp: where that lies holds as long
+//! as neither translations of code nor grants change, nor the mode of fetches; and it is still in memory as long as none
+//! was let go of, which happens to many of them together.
 
 use cantus_isa::riscv::{Op, decode, length};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
@@ -17,8 +18,12 @@ use std::ptr::NonNull;
 
 /// Operations of a block at most.
 pub const OPS_MAX: usize = 64;
-/// Blocks at most.
-const BLOCKS: usize = 1 << 15;
+/// Blocks at most. Debian's kernel executes some 150,000 until there is a shell; with 32,768, half a million were decoded.
+const BLOCKS: usize = 1 << 17;
+/// So many dropped blocks are let go of together.
+const BURIED_TOGETHER: usize = 512;
+/// The code epoch of a block that was dropped: no core reaches it.
+const DROPPED: u64 = u64::MAX;
 
 /// Operations that follow each other in memory, all in one page.
 pub struct Block {
@@ -54,18 +59,19 @@ struct CodePage {
     /// The lines that blocks touch, or have touched.
     lines: u64,
     /// The blocks' places in the table.
-    places: Vec<u16>,
+    places: Vec<u32>,
 }
 
 /// All blocks of one core.
 pub(crate) struct Blocks {
-    /// Blocks dropped so far.
+    /// How often dropped blocks have been let go of.
     pub gone: u64,
     /// By host address. Each points to a box of its own.
     table: Box<[Option<NonNull<Block>>]>,
     pages: BTreeMap<PageIndex, CodePage>,
-    /// Boxes that are in the table no more.
+    /// Boxes that are in the table no more, and how many of them were mourned.
     dropped: Vec<NonNull<Block>>,
+    mourned: usize,
     /// Blocks decoded, and compared with RAM, so far.
     pub decoded: u64,
     pub compared: u64,
@@ -114,17 +120,17 @@ impl Block {
         })
     }
 
-    /// The block that came after this one at the virtual address `pc`, if that is still so.
+    /// The block that came after this one at the virtual address `pc`, if that is still so, and it is known to be current at
+    /// a code epoch. None was let go of since a link with this stamp was made.
     #[inline(always)]
-    pub(crate) fn next(&self, pc: u64, stamp: u64) -> Option<NonNull<Block>> {
+    pub(crate) fn next(&self, pc: u64, stamp: u64, epoch: u64) -> Option<NonNull<Block>> {
         let [first, second] = [self.links[0].get(), self.links[1].get()];
-        if first.pc == pc && first.stamp == stamp {
-            Some(first.to)
-        } else if second.pc == pc && second.stamp == stamp {
-            Some(second.to)
-        } else {
-            None
+        let link = if first.pc == pc && first.stamp == stamp { first } else { second };
+        if link.pc != pc || link.stamp != stamp {
+            return None;
         }
+        // SAFETY: a link with this stamp leads to a box that was in the table then, and none was freed since.
+        (unsafe { link.to.as_ref() }.epoch.get() == epoch).then_some(link.to)
     }
 
     /// Notes that `to` came after this block at the virtual address `pc`.
@@ -187,7 +193,15 @@ impl Block {
 impl Blocks {
     pub fn new() -> Self {
         let table = vec![None; BLOCKS].into();
-        Self { gone: 0, table, pages: BTreeMap::new(), dropped: Vec::new(), decoded: 0, compared: 0 }
+        Self {
+            gone: 0,
+            table,
+            pages: BTreeMap::new(),
+            dropped: Vec::new(),
+            mourned: 0,
+            decoded: 0,
+            compared: 0,
+        }
     }
 
     fn place(host: u64) -> usize {
@@ -231,7 +245,7 @@ impl Blocks {
             self.remove(ram, tlb, place);
             let code = self.pages.entry(page).or_default();
             code.lines |= lines(block.address.0, block.end());
-            code.places.push(place as u16);
+            code.places.push(place as u32);
             self.table[place] = Some(NonNull::from(Box::leak(Box::new(block))));
         }
         self.compared += u64::from(is_to_compare);
@@ -243,8 +257,8 @@ impl Blocks {
 
     /// Whether a block is known to be current at this code epoch, or is compared with RAM and found to be.
     pub fn is_current(&mut self, block: &Block, ram: &Ram, epoch: u64) -> bool {
-        if block.epoch.get() == epoch {
-            return true;
+        if block.epoch.get() == epoch || block.epoch.get() == DROPPED {
+            return block.epoch.get() == epoch;
         }
         self.compared += 1;
         let is_current = block.is_current(ram);
@@ -266,13 +280,13 @@ impl Blocks {
         let hit: Vec<usize> = code
             .places
             .iter()
-            .map(|&place| usize::from(place))
+            .map(|&place| place as usize)
             .filter(|&place| self.at(place).is_some_and(|block| block.overlaps(start, end)))
             .collect();
         hit.iter().for_each(|&place| self.remove(ram, tlb, place));
         // What has been dropped may have been the last in a line.
         let places = self.pages.get(&page).map_or(&[][..], |code| &code.places);
-        let left = places.iter().filter_map(|&place| self.at(usize::from(place)));
+        let left = places.iter().filter_map(|&place| self.at(place as usize));
         let left = left.fold(0, |all, block| all | lines(block.address.0, block.end()));
         if let Some(code) = self.pages.get_mut(&page) {
             code.lines = left;
@@ -280,36 +294,62 @@ impl Blocks {
         !hit.is_empty()
     }
 
-    /// Lets go of blocks that were dropped, none of which is being executed. Each is shown to `mourn` first.
+    /// Whether blocks were dropped that [`Self::bury`] has not shown yet.
     #[inline(always)]
-    pub fn bury(&mut self, mut mourn: impl FnMut(&Block)) {
-        while let Some(block) = self.dropped.pop() {
-            // SAFETY: it came out of a box in `find`, and is in the table no more.
-            let block = unsafe { Box::from_raw(block.as_ptr()) };
-            mourn(&block);
+    pub fn are_to_mourn(&self) -> bool {
+        self.mourned != self.dropped.len()
+    }
+
+    /// Shows each block that was dropped to `mourn`, once; lets go of them when there are many. None of them is being executed.
+    #[inline(always)]
+    pub fn bury(&mut self, mourn: impl FnMut(&Block)) {
+        if self.are_to_mourn() {
+            self.mourn(mourn);
         }
+    }
+
+    #[cold]
+    fn mourn(&mut self, mut mourn: impl FnMut(&Block)) {
+        for block in &self.dropped[self.mourned..] {
+            // SAFETY: a box that was in the table, and is freed below only.
+            mourn(unsafe { block.as_ref() });
+        }
+        self.mourned = self.dropped.len();
+        if self.mourned >= BURIED_TOGETHER {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        for block in self.dropped.drain(..) {
+            // SAFETY: it came out of a box in `find`, and is in the table no more.
+            drop(unsafe { Box::from_raw(block.as_ptr()) });
+        }
+        self.mourned = 0;
+        self.gone += 1;
     }
 
     fn remove(&mut self, ram: &Ram, tlb: &mut Tlb, place: usize) {
         let Some(pointer) = self.table[place].take() else { return };
         // SAFETY: as for `at`; it has only just been taken out.
-        let page = ram.page(unsafe { pointer.as_ref() }.address).expect("blocks lie in RAM");
+        let block = unsafe { pointer.as_ref() };
+        block.epoch.set(DROPPED);
+        let page = ram.page(block.address).expect("blocks lie in RAM");
         if let Some(code) = self.pages.get_mut(&page) {
-            code.places.retain(|&other| usize::from(other) != place);
+            code.places.retain(|&other| other as usize != place);
             if code.places.is_empty() {
                 self.pages.remove(&page);
                 tlb.clear_code(page);
             }
         }
         self.dropped.push(pointer);
-        self.gone += 1;
     }
 }
 
 impl Drop for Blocks {
     fn drop(&mut self) {
         self.dropped.extend(self.table.iter_mut().filter_map(Option::take));
-        self.bury(|_| ());
+        self.let_go();
     }
 }
 

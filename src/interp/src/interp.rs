@@ -112,12 +112,12 @@ impl<T: Translator> Interp<T> {
 }
 
 impl Context {
-    /// While this is the same, a virtual address has the same code: no right to fetch has been lost, no block has been dropped
-    /// or may have changed, and fetches are in the same mode. Never 0, which is the stamp of no link.
+    /// While this is the same, a virtual address has its code in the same place: no right to fetch has been lost, and fetches
+    /// are in the same mode; and no block was let go of. Never 0, which is the stamp of no link.
     #[inline(always)]
     fn stamp(&self, core: &Core) -> u64 {
         // Each of these only grows, so their sum is the same only while each of them is.
-        let changes = core.tlb.fetches_lost() + core.code_epoch + self.blocks.gone;
+        let changes = core.tlb.fetches_lost() + self.blocks.gone;
         1 + self.code.index as u64 + changes * MODES as u64
     }
 
@@ -219,10 +219,13 @@ impl<T: Translator> Executor for Interp<T> {
             }
             let mut pc = core.hart.pc;
             let start = core.position;
-            // SAFETY: `last` is alive, for `bury` comes behind this, and so is what it links to at this stamp.
-            let linked = last.and_then(|last| unsafe { last.as_ref() }.next(pc, context.stamp(core)));
+            // What the translator has not been told of must not run.
+            let linked = last.filter(|_| !context.blocks.are_to_mourn()).and_then(|last| {
+                // SAFETY: `last` is alive, for `bury` comes behind this.
+                unsafe { last.as_ref() }.next(pc, context.stamp(core), core.code_epoch)
+            });
             let code = match linked {
-                // SAFETY: as above.
+                // SAFETY: it is in the table.
                 Some(block) => Ok(unsafe { Code::of(block) }),
                 None => context.look_up(core, port, translator, last),
             };

@@ -243,7 +243,8 @@ impl<P: Port> Ops for Step<'_, P> {
     fn fence_i(&mut self) -> Result<Flow, Stop> {
         self.fence();
         // Under grants, and in their replay, code is what it is without being asked (MMU-3).
-        self.core.code_epoch += u64::from(P::HOST_ATOMICS);
+        let Core { tlb, ram, code_epoch, .. } = &mut *self.core;
+        *code_epoch += u64::from(P::HOST_ATOMICS && tlb.may_code_differ(ram));
         Ok(Flow::Sync)
     }
 

@@ -35,6 +35,9 @@ const REGION_MIN: usize = 1 << 15;
 /// Bytes that a block has on average at least: there are no more numbers of blocks than would fill memory with such.
 const BLOCK_CODE_MIN: usize = 128;
 
+/// Bits of the table of where units begin.
+const HEADS: usize = 1 << 19;
+
 /// Where a core stands that is not in code.
 pub(crate) const OUTSIDE: u64 = 0;
 
@@ -48,6 +51,8 @@ pub(crate) struct Cache {
     base: usize,
     /// For the number of each unit its [`Place`].
     places: Box<[AtomicU64]>,
+    /// For whoever has no lock: a bit for host addresses at some of which a unit begins, or began.
+    heads: Box<[AtomicU64]>,
     /// Counted up whenever a region is retired; begins at 1. Changes under the lock.
     stamp: AtomicU64,
     store: Mutex<Store>,
@@ -169,6 +174,7 @@ impl Cache {
             numbers: numbers as u32,
             base: memory.address(0) as usize,
             places: untouched(numbers * REGIONS),
+            heads: untouched(HEADS / 64),
             stamp: AtomicU64::new(1),
             store: Mutex::new(Store {
                 memory,
@@ -242,8 +248,18 @@ impl Cache {
         self.knowledge(&self.lock())
     }
 
-    /// The latest unit that begins with a block at a host address.
+    /// The bit of a host address among those of `heads`: its word, and its place there.
+    fn head(&self, host: u64) -> (&AtomicU64, u64) {
+        let bit = (host >> 1 ^ host >> 20) as usize % HEADS;
+        (&self.heads[bit / 64], 1 << (bit % 64))
+    }
+
+    /// The latest unit that begins with a block at a host address. One that another core makes just now may be overlooked.
     pub fn find(&self, host: u64, atomics: bool) -> Option<Found> {
+        let (word, bit) = self.head(host);
+        if word.load(Relaxed) & bit == 0 {
+            return None;
+        }
         self.latest(&self.lock(), (host, atomics))
     }
 
@@ -298,6 +314,8 @@ impl Cache {
             links[(link % LINKS_OF_BLOCK) as usize] = Link { at: at + known.at, ..known };
         }
         let generation = region.generation;
+        let (word, bit) = self.head(key.0);
+        word.fetch_or(bit, Relaxed);
         store.table.insert(key, Latest { number, members: members.clone() });
         if let Some(listener) = &store.listening {
             listener.made(store.memory.address(at) as u64, length as u64, Made::At(Gva(pc)));
