@@ -22,7 +22,7 @@ const LOOPS: &str = "
     addi x8,x8,1
     addi x29,x0,7
     inner:
-    mulhsu x9,x8,x8 # is left to the interpreter
+    cbo.clean (x8) # is left to the interpreter
     addi x29,x29,-1
     bne x29,x0,inner
     addi x28,x28,-1
