@@ -15,6 +15,8 @@ mod access;
 mod atomic;
 #[cfg(target_arch = "x86_64")]
 mod cache;
+#[cfg(target_arch = "x86_64")]
+mod csr;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]

@@ -356,6 +356,8 @@ impl Translator<'_> {
         }
         let before = self.asm.offset();
         let flow = match execute(op, self) {
+            // What is translated of those after which there may be news has none.
+            Ok(Flow::Sync) if !self.gives_up => Flow::Next,
             Ok(flow) if !self.gives_up => flow,
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
@@ -653,8 +655,8 @@ impl Ops for Translator<'_> {
         self.compute_floating(op, a)
     }
 
-    fn csr(&mut self, _: &Op, _: Option<(Change, Value)>) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn csr(&mut self, op: &Op, change: Option<(Change, Value)>) -> Result<Value, Interpreted> {
+        self.change_csr(op, change)
     }
 
     fn fence_i(&mut self) -> Result<Flow, Interpreted> {

@@ -47,7 +47,7 @@ fn successors(block: &Block) -> [Option<i32>; 2] {
         [within(to), None]
     } else if last.code.class() == Class::Branch {
         [within(next), within(to)]
-    } else if last.code.ends_block() {
+    } else if last.code.ends_block() && last.code.class() != Class::Csr {
         [None, None]
     } else {
         [within(next), None]
