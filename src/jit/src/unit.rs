@@ -1,8 +1,8 @@
 //! Which blocks are translated together: those that loops go through, in one page, from one block on.
 //!
 //! Between the blocks of a unit code goes on without being compared (MMU-2): all of them were current when it was entered,
-//! and nothing changes that but a step, after which the run ends. Where there is no loop, blocks stay on their own:
-//! they would only be translated several times.
+//! and a step that changes that ends the run. Where there is no loop, blocks stay on their own: they would only be
+//! translated several times.
 
 use crate::homes::{Homes, Swap};
 use crate::windows::{self, Window};
