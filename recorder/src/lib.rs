@@ -203,6 +203,10 @@ impl Boundary for Recorder {
         lane.note_conditional(position, intact)
     }
 
+    fn conditionals_hold(&self, _: &Lane) -> bool {
+        true
+    }
+
     fn input(&self, lane: &mut Lane, position: u64, device: DeviceId, bytes: &[u8]) {
         lane.note_input(position, device, bytes);
     }

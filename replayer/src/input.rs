@@ -14,6 +14,11 @@ impl Lane {
             _ => true,
         }
     }
+
+    /// Whether the next event is no failure of a store-conditional.
+    pub(crate) fn conditionals_hold(&self) -> bool {
+        !matches!(self.next, Some((_, Event::ConditionalFailed)))
+    }
 }
 
 impl Replayer {

@@ -330,6 +330,10 @@ impl Boundary for Replayer {
         lane.recorded_conditional(position)
     }
 
+    fn conditionals_hold(&self, lane: &Lane) -> bool {
+        lane.conditionals_hold()
+    }
+
     fn input(&self, _: &mut Lane, _: u64, _: DeviceId, _: &[u8]) {}
 
     fn answer(

@@ -105,6 +105,9 @@ pub trait Boundary: Sync {
     /// Whether the store-conditional at `position` succeeds. See [`cantus_interp::Port::conditional`].
     fn conditional(&self, lane: &mut Self::Lane, position: u64, intact: bool) -> bool;
 
+    /// Whether those whose reservation is intact succeed. See [`cantus_interp::Port::conditionals_hold`].
+    fn conditionals_hold(&self, lane: &Self::Lane) -> bool;
+
     /// These bytes reach a device before the step at `position`. Asked when live only.
     fn input(&self, lane: &mut Self::Lane, position: u64, device: DeviceId, bytes: &[u8]);
 

@@ -52,6 +52,10 @@ impl Boundary for Free {
         intact
     }
 
+    fn conditionals_hold(&self, (): &()) -> bool {
+        true
+    }
+
     fn input(&self, _: &mut (), _: u64, _: DeviceId, _: &[u8]) {}
 
     fn answer(&self, _: &mut (), _: u64, _: DeviceId, live: &mut dyn FnMut() -> Vec<u8>) -> Vec<u8> {

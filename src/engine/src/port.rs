@@ -82,6 +82,10 @@ impl<B: Boundary> Port for Window<'_, B> {
         self.boundary.conditional(self.lane, position, intact)
     }
 
+    fn conditionals_hold(&self) -> bool {
+        self.boundary.conditionals_hold(self.lane)
+    }
+
     #[inline(always)]
     fn attention(&self) -> bool {
         self.outside.safepoints.is_raised(self.id)

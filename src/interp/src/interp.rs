@@ -115,14 +115,14 @@ impl Context {
     /// While this is the same, a virtual address has its code in the same place: no right to fetch has been lost, and fetches
     /// are in the same mode; and no block was let go of. Never 0, which is the stamp of no link.
     #[inline(always)]
-    fn stamp(&self, core: &Core) -> u64 {
+    pub(crate) fn stamp(&self, core: &Core) -> u64 {
         // Each of these only grows, so their sum is the same only while each of them is.
         let changes = core.tlb.fetches_lost() + self.blocks.gone;
         1 + self.code.index as u64 + changes * MODES as u64
     }
 
     /// The modes may have changed.
-    fn refresh(&mut self, core: &Core) {
+    pub(crate) fn refresh(&mut self, core: &Core) {
         self.code = Mode::code(&core.hart);
         self.data = Mode::data(&core.hart);
     }

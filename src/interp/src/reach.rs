@@ -25,7 +25,7 @@ use cantus_isa::{
     Gpa, Gva, Width,
     address::{CACHE_BLOCK_SIZE, PAGE_SHIFT, PAGE_SIZE},
 };
-use cantus_memory::{LINE_SIZE, Right, Rights, Translation};
+use cantus_memory::{LINE_SIZE, Right, Rights, Translation, host};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Why an instruction did not complete. What trap it was stands in [`Context::trap`].
@@ -298,6 +298,13 @@ impl<P: Port> Reach<'_, P> {
     #[cold]
     #[inline(never)]
     pub fn load(mut self, width: Width, address: u64) -> Result<u64, Stop> {
+        // One that is not aligned, but stays in its page, needs nothing but the page's fast entry.
+        if Gva(address).offset() + width.bytes() <= PAGE_SIZE
+            && let Some(at) = self.core.tlb.read(self.context.data.index, Gva(address), 1)
+        {
+            // SAFETY: a fast entry's page is plain RAM, and all of the access lies in it.
+            return Ok(unsafe { host::load(at, width) });
+        }
         self.context.counts.misses += 1;
         let (part, second) = self.data(address, width.bytes(), Access::Load)?;
         let Some(second) = second else {
@@ -322,6 +329,13 @@ impl<P: Port> Reach<'_, P> {
     #[cold]
     #[inline(never)]
     pub fn store(mut self, width: Width, address: u64, value: u64) -> Result<(), Stop> {
+        if Gva(address).offset() + width.bytes() <= PAGE_SIZE
+            && let Some(at) = self.core.tlb.write(self.context.data.index, Gva(address), 1)
+        {
+            // SAFETY: as for `load`.
+            unsafe { host::store(at, width, value) };
+            return Ok(());
+        }
         self.context.counts.misses += 1;
         let (part, second) = self.data(address, width.bytes(), Access::Store)?;
         let Some(second) = second else {
@@ -348,8 +362,11 @@ impl<P: Port> Reach<'_, P> {
         Ok(())
     }
 
-    /// Translates the address of an atomic access, and gets the grant to write there.
+    /// Translates the address of an atomic access, and gets the grant to write there, unless a fast entry has both.
     fn atomic(&mut self, width: Width, address: u64, access: Access) -> Result<Gpa, Stop> {
+        if let Some(host) = self.core.tlb.write(self.context.data.index, Gva(address), width.bytes()) {
+            return Ok(self.core.ram.address_of(host));
+        }
         if !address.is_multiple_of(width.bytes()) {
             return Err(self.trap(access.misaligned(), address));
         }
@@ -382,7 +399,8 @@ impl<P: Port> Reach<'_, P> {
                     self.exchange(width, at, reserved.value, value)
                 } else {
                     let intact = !self.core.reservation_lost;
-                    let holds = self.port.conditional(self.position(), intact);
+                    let holds = intact && self.port.conditionals_hold()
+                        || self.port.conditional(self.position(), intact);
                     if holds {
                         self.core.ram.store(at, width, value);
                     }
@@ -420,6 +438,15 @@ impl<P: Port> Reach<'_, P> {
         }
         let access = if block == Block::Zero { Access::Store } else { Access::Load };
         let start = address & !(CACHE_BLOCK_SIZE - 1);
+        if block == Block::Zero
+            && let Some(host) = self.core.tlb.write(self.context.data.index, Gva(start), CACHE_BLOCK_SIZE)
+        {
+            for at in (0..CACHE_BLOCK_SIZE as usize).step_by(8) {
+                // SAFETY: a fast entry's page is plain RAM, and an aligned block lies in one page.
+                unsafe { host::store(host.add(at), Width::Double, 0) };
+            }
+            return Ok(());
+        }
         let part = match self.translate(self.context.data, start, CACHE_BLOCK_SIZE, access) {
             Ok(part) => part,
             Err(Stop::Trap) => {

@@ -81,6 +81,10 @@ pub trait Port {
     /// outside of a recording). Not asked in a free run.
     fn conditional(&mut self, position: u64, intact: bool) -> bool;
 
+    /// Whether one whose reservation is intact succeeds without being asked for, until the port is next asked or told
+    /// anything.
+    fn conditionals_hold(&self) -> bool;
+
     /// Whether the engine wants the core at a safepoint. Asked between blocks.
     fn attention(&self) -> bool;
 

@@ -42,6 +42,10 @@ impl Port for Free {
         intact
     }
 
+    fn conditionals_hold(&self) -> bool {
+        true
+    }
+
     fn attention(&self) -> bool {
         self.attention.load(Ordering::Relaxed)
     }

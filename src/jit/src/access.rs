@@ -7,18 +7,19 @@ use crate::translate::Translator;
 use crate::tree::{Node, Place, Value};
 use cantus_isa::Width;
 use cantus_isa::address::PAGE_SIZE;
-use cantus_isa::riscv::meaning::{Amo, Binary};
+use cantus_isa::riscv::meaning::Binary;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// An access that leaves the way of the others, out of line: where it does, where it goes on, and where it does if there is
 /// no fast entry for it; and what it looks for.
-struct Detour {
-    from: DynamicLabel,
-    to: DynamicLabel,
-    slow: DynamicLabel,
-    width: Width,
-    place: Place,
-    right: i32,
+#[derive(Clone, Copy)]
+pub(crate) struct Detour {
+    pub from: DynamicLabel,
+    pub to: DynamicLabel,
+    pub slow: DynamicLabel,
+    pub width: Width,
+    pub place: Place,
+    pub right: i32,
 }
 
 /// An access that is not checked together with the others of its group.
@@ -34,16 +35,26 @@ pub(crate) struct Missed {
 }
 
 impl Translator<'_> {
-    /// Finds where an access goes, without rdx; where no fast entry allows it, the operation is a step.
+    /// Finds where an aligned access goes, without rdx; where no fast entry allows it, the operation is a step.
+    pub(crate) fn reach_aligned(&mut self, width: Width, address: Value, right: i32) -> Place {
+        let slow = self.slow();
+        let place = self.place_of(address);
+        self.check(width, place, right, slow);
+        place
+    }
+
+    /// Finds where a load or store goes, without rdx; where no fast entry allows it, the operation is a step.
     pub(crate) fn reach(&mut self, width: Width, address: Value, right: i32) -> Place {
         let slow = self.slow();
         let place = self.place_of(address);
+        let [alone, found] = [(); 2].map(|()| self.asm.new_dynamic_label());
+        let slow = self.unaligned_or(Detour { from: alone, to: found, slow, width, place, right });
         let Some(part) = self.parts[self.index] else {
             self.look(width, place, right, slow);
             self.addend();
+            dynasm!(self.asm; .arch x64; =>found);
             return place;
         };
-        let [alone, found] = [(); 2].map(|()| self.asm.new_dynamic_label());
         let (Part::Leader(group) | Part::Follower(group)) = part;
         let kept = kept(group.number);
         match part {
@@ -166,7 +177,7 @@ impl Translator<'_> {
     }
 
     /// Gives an address in rdx.
-    fn address(&mut self, Place { index, offset }: Place) {
+    pub(crate) fn address(&mut self, Place { index, offset }: Place) {
         if offset == 0 {
             dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
         } else {
@@ -178,51 +189,5 @@ impl Translator<'_> {
     fn page(&mut self, width: Width) {
         let mask = -(PAGE_SIZE as i32) | (width.bytes() as i32 - 1);
         dynasm!(self.asm; .arch x64; and rdx, DWORD mask);
-    }
-
-    /// Does what `amo` says to the word or doubleword at the host address in rax, with rdx. Leaves what was there in rcx.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "those before are the others")]
-    pub(crate) fn exchange(&mut self, amo: Amo, width: Width) {
-        let double = width == Width::Double;
-        if self.target.atomics {
-            dynasm!(self.asm; .arch x64; mov rcx, rdx);
-            match (amo, double) {
-                (Amo::Swap, true) => dynasm!(self.asm; .arch x64; xchg [rax], rcx),
-                (Amo::Swap, false) => dynasm!(self.asm; .arch x64; xchg [rax], ecx),
-                (_, true) => dynasm!(self.asm; .arch x64; lock xadd [rax], rcx),
-                (_, false) => dynasm!(self.asm; .arch x64; lock xadd [rax], ecx),
-            }
-            return;
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov rcx, [rax]);
-        } else {
-            dynasm!(self.asm; .arch x64; mov ecx, [rax]);
-        }
-        match amo {
-            Amo::Swap => {}
-            Amo::Add => dynasm!(self.asm; .arch x64; add rdx, rcx),
-            Amo::Xor => dynasm!(self.asm; .arch x64; xor rdx, rcx),
-            Amo::And => dynasm!(self.asm; .arch x64; and rdx, rcx),
-            Amo::Or => dynasm!(self.asm; .arch x64; or rdx, rcx),
-            Amo::Min | Amo::Max | Amo::MinUnsigned | Amo::MaxUnsigned => {
-                if double {
-                    dynasm!(self.asm; .arch x64; cmp rcx, rdx);
-                } else {
-                    dynasm!(self.asm; .arch x64; cmp ecx, edx);
-                }
-                match amo {
-                    Amo::Min => dynasm!(self.asm; .arch x64; cmovl rdx, rcx),
-                    Amo::Max => dynasm!(self.asm; .arch x64; cmovg rdx, rcx),
-                    Amo::MinUnsigned => dynasm!(self.asm; .arch x64; cmovb rdx, rcx),
-                    _ => dynasm!(self.asm; .arch x64; cmova rdx, rcx),
-                }
-            }
-        }
-        if double {
-            dynasm!(self.asm; .arch x64; mov [rax], rdx);
-        } else {
-            dynasm!(self.asm; .arch x64; mov [rax], edx);
-        }
     }
 }

@@ -4,13 +4,15 @@
 //! the guest's; both come into the core whenever code is left, for a step, too (`frame.rs`). Both sides detect tininess
 //! after rounding, so flags are the same. A single is always in its box: instructions that compute one copy the upper half
 //! from their first operand. NaN results are made canonical (`known.rs`). What else hosts do otherwise is interpreted:
-//! operands that are not NaN-boxed, conversions that do not fit, rounding modes that the host lacks, arithmetic that is not
-//! rounded as `frm` says. Whatever flags the host has already raised the guest raises, too.
+//! operands that are not NaN-boxed, conversions that do not fit, arithmetic in rounding modes that the host lacks. Whatever
+//! flags the host has already raised the guest raises, too. For an instruction that names another mode than `frm` MXCSR
+//! is changed, and back (`rounding.rs`).
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not listed in `is_translated` is a step")]
 
 use crate::frame::{DIRTY, FILLED, NOT_FLOATING, RAX, RCX, RDX, f, vector};
 use crate::known::{Computed, Operand, operand, set};
+use crate::rounding::{AWAY, DYNAMIC, TOWARDS_ZERO, is_of_host, rounding};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
 use crate::tree::{Node, Place, Value};
@@ -19,12 +21,6 @@ use cantus_isa::riscv::meaning::Binary;
 use cantus_isa::riscv::op::{Op, Opcode, Opcode::*};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
-/// The rounding-mode field that leaves the choice to `frm`.
-const DYNAMIC: u8 = 7;
-/// Towards zero.
-const TOWARDS_ZERO: u8 = 1;
-/// The fields of the modes that the host rounds in by an operand of `roundsd`, with what stands for each there.
-const STATIC: [(u8, i8); 3] = [(0, 0), (2, 1), (3, 2)];
 /// Upper half of a boxed single.
 const BOX: u64 = 0xffff_ffff << 32;
 
@@ -38,22 +34,17 @@ pub(crate) fn is_translated(op: &Op, has_fusion: bool) -> bool {
         FsgnjS | FsgnjnS | FsgnjxS | FsgnjD | FsgnjnD | FsgnjxD => true,
         FminS | FmaxS | FminD | FmaxD => true,
         FeqS | FltS | FleS | FeqD | FltD | FleD => true,
-        FaddS | FsubS | FmulS | FdivS | FsqrtS | FaddD | FsubD | FmulD | FdivD | FsqrtD => op.rm == DYNAMIC,
+        FaddS | FsubS | FmulS | FdivS | FsqrtS | FaddD | FsubD | FmulD | FdivD | FsqrtD => is_of_host(op),
         FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD =>
-            op.rm == DYNAMIC && has_fusion,
+            is_of_host(op) && has_fusion,
         FcvtDS | FcvtDW | FcvtDWu => exact,
         FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FcvtDL | FcvtDLu => exact,
-        FcvtSD => op.rm == DYNAMIC,
+        FcvtSD => is_of_host(op),
         FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD =>
-            op.rm == DYNAMIC || op.rm == TOWARDS_ZERO || has_fusion && rounding(op).is_some(),
+            op.rm == DYNAMIC || op.rm == TOWARDS_ZERO || has_fusion && (rounding(op).is_some() || op.rm == AWAY),
         FclassS | FclassD => true,
         _ => false,
     }
-}
-
-/// What stands for the mode of an instruction as an operand of `roundsd`.
-fn rounding(op: &Op) -> Option<i8> {
-    STATIC.iter().find(|(mode, _)| *mode == op.rm).map(|&(_, host)| host)
 }
 
 /// The state of the frame that a block's floating point needs in the end.
@@ -113,6 +104,16 @@ fn reads_singles(code: Opcode) -> bool {
     )
 }
 
+/// Whether an instruction computes in the mode that MXCSR says.
+#[rustfmt::skip]
+fn is_rounded(code: Opcode) -> bool {
+    matches!(
+        code,
+        FaddS | FsubS | FmulS | FdivS | FsqrtS | FaddD | FsubD | FmulD | FdivD | FsqrtD | FcvtSD
+        | FmaddS | FmsubS | FnmsubS | FnmaddS | FmaddD | FmsubD | FnmsubD | FnmaddD
+    )
+}
+
 /// An instruction of the host with an operand in a register or in the core.
 macro_rules! with {
     ($asm:expr, $name:ident Rx($into:expr), $operand:expr) => {
@@ -159,7 +160,7 @@ impl Translator<'_> {
     }
 
     /// A register with the operand's 64 bits: its own, or `free`.
-    fn loaded(&mut self, register: u8, free: u8) -> u8 {
+    pub(crate) fn loaded(&mut self, register: u8, free: u8) -> u8 {
         match operand(register) {
             Operand::Vector(own) => own,
             Operand::Memory(at) => {
@@ -170,7 +171,7 @@ impl Translator<'_> {
     }
 
     /// The same, in `into` in any case.
-    fn copied(&mut self, register: u8, into: u8) {
+    pub(crate) fn copied(&mut self, register: u8, into: u8) {
         let from = self.loaded(register, into);
         if from != into {
             dynasm!(self.asm; .arch x64; movaps Rx(into), Rx(from));
@@ -200,8 +201,12 @@ impl Translator<'_> {
                 let a = self.loaded(op.rs1, 1);
                 self.copied(op.rs3, into);
                 with!(self.asm, $name Rx(into), Rx(a), operand(op.rs2));
+                self.round_as_before(op);
                 return Ok(self.fused(op, into, a));
             }};
+        }
+        if is_rounded(op.code) {
+            self.round_as(op);
         }
         let vector = match op.code {
             FaddS => two!(vaddss addss),
@@ -249,6 +254,9 @@ impl Translator<'_> {
             FeqS | FltS | FleS | FeqD | FltD | FleD => return Ok(self.compare_floating(op)),
             _ => return Err(Interpreted),
         };
+        if is_rounded(op.code) {
+            self.round_as_before(op);
+        }
         let is_single = op.code == FcvtSD || reads_singles(op.code) && op.code != FcvtDS;
         Ok(self.result(op, Computed { vector, is_single, factors: None }))
     }
@@ -407,7 +415,9 @@ impl Translator<'_> {
     /// The operand of a conversion to an integer, and whether it is to be cut: as a static mode wants it, it is rounded
     /// first, in xmm0.
     fn rounded(&mut self, op: &Op, is_single: bool) -> (Operand, bool) {
-        let Some(mode) = rounding(op) else { return (operand(op.rs1), op.rm == TOWARDS_ZERO) };
+        let Some(mode) = rounding(op) else {
+            return (operand(op.rs1), matches!(op.rm, TOWARDS_ZERO | AWAY));
+        };
         let from = self.loaded(op.rs1, 0);
         if is_single {
             dynasm!(self.asm; .arch x64; roundss xmm0, Rx(from), BYTE mode);
@@ -421,7 +431,7 @@ impl Translator<'_> {
     /// double that does not fit in 32 bits is rounded first, it is looked at before.
     fn integer_of(&mut self, op: &Op) -> Value {
         let (slow, is_single) = (self.slow(), reads_singles(op.code));
-        if op.code == FcvtWD && rounding(op).is_some() {
+        if op.code == FcvtWD && (rounding(op).is_some() || op.rm == AWAY) {
             self.bits_of_double(op.rs1);
             dynasm!(self.asm
                 ; .arch x64
@@ -447,6 +457,7 @@ impl Translator<'_> {
         } else {
             dynasm!(self.asm; .arch x64; mov rcx, QWORD i64::MIN; cmp rax, rcx; je =>slow);
         }
+        self.round_away(op, is_single);
         self.tree.add(Node::Host(RAX))
     }
 
@@ -479,6 +490,7 @@ impl Translator<'_> {
             (false, true) => with!(self.asm, cvttsd2si rax, x),
             (false, false) => with!(self.asm, cvtsd2si rax, x),
         }
+        self.round_away(op, is_single);
         if is_word {
             dynasm!(self.asm; .arch x64; movsxd rax, eax);
         }

@@ -18,6 +18,7 @@
 use crate::fold::GROUPS_MAX;
 use crate::landing::{Landing, note_and_land};
 use crate::memory::CodeMemory;
+use crate::unaligned::Unaligned;
 use crate::windows::WINDOWS;
 use cantus_interp::{Core, OPS_MAX};
 use cantus_isa::riscv::Hart;
@@ -76,9 +77,15 @@ pub(crate) fn vector(register: u8) -> Option<u8> {
     FIXED_FLOATS.iter().find(|(guest, _)| *guest == register).map(|&(_, host)| host)
 }
 
+/// Where the guest's registers lie, from the core.
+pub(crate) const HART: i32 = offset_of!(Core, hart) as i32;
+
+/// Where the current level lies, a byte, from the core.
+pub(crate) const PRIVILEGE: i32 = HART + offset_of!(Hart, privilege) as i32;
+
 /// Where an integer register of the guest lies, from the core.
 pub(crate) fn x(register: u8) -> i32 {
-    (offset_of!(Core, hart) + offset_of!(Hart, x)) as i32 + 8 * i32::from(register)
+    HART + offset_of!(Hart, x) as i32 + 8 * i32::from(register)
 }
 
 /// Where a floating-point register of the guest lies, from the core.
@@ -119,8 +126,10 @@ pub(crate) const STAMP: i32 = 72;
 const KEPT: i32 = 80;
 const TAGS: i32 = KEPT + 8 * GROUPS_MAX as i32;
 const ADDENDS: i32 = TAGS + 8 * WINDOWS as i32;
+/// How far the host's addresses of RAM lie behind the guest's.
+pub(crate) const GUEST: i32 = ADDENDS + 8 * WINDOWS as i32;
 
-const _: () = assert!(ADDENDS + 8 * WINDOWS as i32 <= FRAME && FRAME % 16 == 8);
+const _: () = assert!(GUEST + 8 <= FRAME && FRAME % 16 == 8);
 const _: () = assert!(WINDOWS.is_multiple_of(2), "two of them are emptied at once");
 
 /// Where what is kept of a group lies, from rsp.
@@ -134,14 +143,17 @@ pub(crate) fn window(place: usize) -> (i32, i32) {
     (TAGS + at, ADDENDS + at)
 }
 
-/// For MXCSR to be loaded from and stored to.
-const MXCSR: i32 = 56;
+/// For MXCSR to be loaded from and stored to; and for one with another rounding mode.
+pub(crate) const MXCSR: i32 = 56;
+pub(crate) const MXCSR_STATIC: i32 = 60;
 /// MXCSR as Rust wants it: nearest even, all exceptions masked, no flags.
 const MXCSR_DEFAULT: i32 = 0x1f80;
 /// MXCSR's flags.
-const MXCSR_FLAGS: i32 = 0x3f;
+pub(crate) const MXCSR_FLAGS: i32 = 0x3f;
+/// Where its rounding mode begins.
+pub(crate) const MXCSR_ROUNDING: i32 = 13;
 /// For each rounding mode of the guest that the host has, the host's, two bits each: nearest even, towards zero, down, up.
-const ROUNDINGS: u32 = 0b10_01_11_00;
+pub(crate) const ROUNDINGS: u32 = 0b10_01_11_00;
 
 /// The guest's floating-point flags (NX, UF, OF, DZ, NV from bit 0) for MXCSR's (IE, DE, ZE, OE, UE, PE).
 fn flags_of(mxcsr: u8) -> u8 {
@@ -212,8 +224,11 @@ pub(crate) struct Env {
     pub jumps: *const Jump,
     pub landings: *mut Landing,
     pub stamp: u64,
+    pub guest: u64,
+    /// Not 0 while store-conditionals whose reservation is intact hold without being asked for.
+    pub holds: u64,
     /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
-    /// that ends the run.
+    /// that ends the run; else `fast_data` and `holds` are those from there on.
     pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
     /// Begins another stretch before a block of so many steps: the budget of it, or 0 if code has to be left.
     pub stretch: extern "sysv64" fn(&mut Env, u32) -> u64,
@@ -267,7 +282,11 @@ pub(crate) struct Stubs {
     /// Called before floating-point instructions: fills vector registers and loads MXCSR for the guest, if floating point
     /// is on and the host has the rounding mode, and sets [`FLOATING`]. Overwrites rcx and rdx.
     pub floating: usize,
+    pub unaligned: Unaligned,
 }
+
+/// Where it says whether store-conditionals hold, from [`ENV`].
+pub(crate) const HOLDS: i32 = offset_of!(Env, holds) as i32;
 
 macro_rules! env {
     ($field:ident) => {
@@ -317,6 +336,7 @@ impl Stubs {
             (env!(jumps), JUMPS),
             (env!(landings), LANDINGS),
             (env!(stamp), STAMP),
+            (env!(guest), GUEST),
         ] {
             dynasm!(asm; .arch x64; mov rcx, [rdi + from]; mov [rsp + to], rcx);
         }
@@ -368,6 +388,8 @@ impl Stubs {
             ; add rsp, 8
             ; test eax, eax
             ; jnz >ended
+            ; mov rcx, [rsp + ENV + 8]
+            ; mov r13, [rcx + env!(fast_data)]
         );
         empty_windows(&mut asm, 8);
         fill(&mut asm);
@@ -441,7 +463,7 @@ impl Stubs {
             ; mov edx, DWORD ROUNDINGS as i32
             ; shr edx, cl
             ; and edx, 3
-            ; shl edx, 13
+            ; shl edx, MXCSR_ROUNDING as i8
             ; or edx, MXCSR_DEFAULT
             ; mov [rsp + MXCSR + 8], edx
             ; ldmxcsr [rsp + MXCSR + 8]
@@ -491,6 +513,7 @@ impl Stubs {
         };
         settling(&mut asm, settle, 8);
         settling(&mut asm, settle_deeper, 16);
+        let unaligned = Unaligned::write(&mut asm, base);
         dynasm!(asm; .arch x64; =>flags);
         for mxcsr in 0..=MXCSR_FLAGS as u8 {
             asm.push(flags_of(mxcsr));
@@ -504,6 +527,7 @@ impl Stubs {
             rest: at(rest),
             lookup: at(lookup),
             floating: at(floating),
+            unaligned,
         };
         let code = asm.finalize().expect("every label is defined");
         memory.write(0, &code);

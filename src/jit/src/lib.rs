@@ -12,7 +12,11 @@ mod listener;
 #[cfg(target_arch = "x86_64")]
 mod access;
 #[cfg(target_arch = "x86_64")]
+mod atomic;
+#[cfg(target_arch = "x86_64")]
 mod cache;
+#[cfg(target_arch = "x86_64")]
+mod csr;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
@@ -34,11 +38,15 @@ mod memory;
 #[cfg(target_arch = "x86_64")]
 mod native;
 #[cfg(target_arch = "x86_64")]
+mod rounding;
+#[cfg(target_arch = "x86_64")]
 mod select;
 #[cfg(target_arch = "x86_64")]
 mod translate;
 #[cfg(target_arch = "x86_64")]
 mod tree;
+#[cfg(target_arch = "x86_64")]
+mod unaligned;
 #[cfg(target_arch = "x86_64")]
 mod unit;
 #[cfg(target_arch = "x86_64")]

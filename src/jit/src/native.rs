@@ -346,6 +346,7 @@ impl Translator for Native {
             self.cache.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
+        let ram = running.core.ram.base();
         let core: *mut Core = &mut *running.core;
         let mut env = Env {
             core,
@@ -358,6 +359,8 @@ impl Translator for Native {
             jumps: self.jumps.as_ptr(),
             landings: self.landings.as_mut_ptr(),
             stamp,
+            guest: (running.core.ram.host(ram) as u64).wrapping_sub(ram.0),
+            holds: u64::from(running.port.conditionals_hold()),
             step: step::<P>,
             stretch: stretch::<P>,
             context: ptr::null_mut(),
@@ -489,7 +492,11 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
         }
     }));
     match made {
-        Ok(None) => 0,
+        Ok(None) => {
+            env.fast_data = context.running.core.tlb.fast_entries(context.running.data_mode());
+            env.holds = u64::from(context.running.port.conditionals_hold());
+            0
+        }
         Ok(Some(ended)) => {
             context.ended = Some(ended);
             1

@@ -221,7 +221,15 @@ impl Selector<'_> {
                 }
                 dynasm!(self.asm; .arch x64; bswap Rq(into));
             }
-            Unary::OrBytes => unreachable!("is left to the interpreter"),
+            // Bytes that are zero become ones, and then all bits the opposite.
+            Unary::OrBytes => dynasm!(self.asm
+                ; .arch x64
+                ; movq xmm0, Rq(from)
+                ; pxor xmm1, xmm1
+                ; pcmpeqb xmm0, xmm1
+                ; movq Rq(into), xmm0
+                ; not Rq(into)
+            ),
         }
     }
 
@@ -244,7 +252,7 @@ impl Selector<'_> {
             Binary::Div | Binary::DivUnsigned | Binary::Rem | Binary::RemUnsigned => {
                 self.divide(operation, a, b, into);
             }
-            Binary::MulHighSignedUnsigned => unreachable!("is left to the interpreter"),
+            Binary::MulHighSignedUnsigned => self.high_of_signed_and_unsigned(a, b, into),
         }
     }
 
@@ -416,6 +424,26 @@ impl Selector<'_> {
             (_, Source::Memory(at)) => dynasm!(self.asm; .arch x64; mul QWORD [rbx + at]),
             (_, _) => dynasm!(self.asm; .arch x64; mul Rq(register_of(by))),
         }
+        if into != RDX {
+            dynasm!(self.asm; .arch x64; mov Rq(into), rdx);
+        }
+    }
+
+    /// The upper half of the product of a signed and an unsigned number: that of two unsigned ones, less the second where
+    /// the first has a sign.
+    fn high_of_signed_and_unsigned(&mut self, a: Value, b: Value, into: u8) {
+        self.compute(b, RCX, Free::ALL);
+        self.compute(a, RAX, Free::ALL.without(RCX));
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdx, rax
+            ; sar rdx, 63
+            ; and rdx, rcx
+            ; movq xmm0, rdx
+            ; mul rcx
+            ; movq rax, xmm0
+            ; sub rdx, rax
+        );
         if into != RDX {
             dynasm!(self.asm; .arch x64; mov Rq(into), rdx);
         }

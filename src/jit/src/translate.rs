@@ -15,7 +15,7 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
-use crate::access::{Alone, Missed};
+use crate::access::{Alone, Detour, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
@@ -138,6 +138,7 @@ pub(crate) struct Translator<'a> {
     groups: usize,
     pub alone: Vec<Alone>,
     pub missed: Vec<Missed>,
+    pub unaligned: Vec<Detour>,
     /// The window of the operation's access, if it has one.
     pub window: Option<usize>,
     /// Steps out of line.
@@ -191,6 +192,7 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         groups: 0,
         alone: Vec::new(),
         missed: Vec::new(),
+        unaligned: Vec::new(),
         window: None,
         steps: Vec::new(),
         swaps: None,
@@ -275,6 +277,7 @@ impl Translator<'_> {
         self.preparations();
         self.alone();
         self.missed();
+        self.unaligned();
         self.steps();
         for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
             dynasm!(self.asm; .arch x64; =>unboxed);
@@ -353,6 +356,8 @@ impl Translator<'_> {
         }
         let before = self.asm.offset();
         let flow = match execute(op, self) {
+            // What is translated of those after which there may be news has none.
+            Ok(Flow::Sync) if !self.gives_up => Flow::Next,
             Ok(flow) if !self.gives_up => flow,
             Ok(_) | Err(Interpreted) => {
                 assert!(self.asm.offset() == before, "what is left to the interpreter has made no code");
@@ -539,15 +544,13 @@ impl Ops for Translator<'_> {
     }
 
     fn binary(&mut self, operation: Binary, a: Value, b: Value) -> Value {
-        self.gives_up |= operation == Binary::MulHighSignedUnsigned;
         self.tree.binary(operation, a, b)
     }
 
     fn unary(&mut self, operation: Unary, a: Value) -> Value {
         self.gives_up |= match operation {
             Unary::LeadingZeros | Unary::TrailingZeros | Unary::CountOnes => !self.target.features.counts,
-            Unary::OrBytes => true,
-            Unary::SwapBytes => false,
+            Unary::OrBytes | Unary::SwapBytes => false,
         };
         self.tree.unary(operation, a)
     }
@@ -608,28 +611,29 @@ impl Ops for Translator<'_> {
         Ok(())
     }
 
-    fn load_reserved(&mut self, _: Width, _: Value) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn load_reserved(&mut self, width: Width, address: Value) -> Result<Value, Interpreted> {
+        Ok(self.reserve(width, address))
     }
 
-    fn store_conditional(&mut self, _: Width, _: Value, _: Value) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn store_conditional(
+        &mut self,
+        width: Width,
+        address: Value,
+        value: Value,
+    ) -> Result<Value, Interpreted> {
+        Ok(self.store_reserved(width, address, value))
     }
 
     fn amo(&mut self, amo: Amo, width: Width, address: Value, value: Value) -> Result<Value, Interpreted> {
-        // Where others may come in between, only what is one instruction of the host.
-        if self.target.atomics && !matches!(amo, Amo::Swap | Amo::Add) {
-            return Err(Interpreted);
-        }
-        let Place { index, offset } = self.reach(width, address, WRITE);
-        dynasm!(self.asm; .arch x64; lea rax, [rcx + Rq(index) + offset]);
-        self.selector().compute(value, RDX, Free::ALL.without(RAX));
-        self.exchange(amo, width);
-        Ok(self.tree.add(Node::Host(RCX)))
+        Ok(self.exchange(amo, width, address, value))
     }
 
-    fn block(&mut self, _: &Op, _: MemoryBlock, _: Value) -> Result<(), Interpreted> {
-        Err(Interpreted)
+    fn block(&mut self, _: &Op, block: MemoryBlock, address: Value) -> Result<(), Interpreted> {
+        if block != MemoryBlock::Zero {
+            return Err(Interpreted);
+        }
+        self.zero_block(address);
+        Ok(())
     }
 
     fn fence(&mut self) {
@@ -651,8 +655,8 @@ impl Ops for Translator<'_> {
         self.compute_floating(op, a)
     }
 
-    fn csr(&mut self, _: &Op, _: Option<(Change, Value)>) -> Result<Value, Interpreted> {
-        Err(Interpreted)
+    fn csr(&mut self, op: &Op, change: Option<(Change, Value)>) -> Result<Value, Interpreted> {
+        self.change_csr(op, change)
     }
 
     fn fence_i(&mut self) -> Result<Flow, Interpreted> {

@@ -1,8 +1,8 @@
 //! Which blocks are translated together: those that loops go through, in one page, from one block on.
 //!
 //! Between the blocks of a unit code goes on without being compared (MMU-2): all of them were current when it was entered,
-//! and nothing changes that but a step, after which the run ends. Where there is no loop, blocks stay on their own:
-//! they would only be translated several times.
+//! and a step that changes that ends the run. Where there is no loop, blocks stay on their own: they would only be
+//! translated several times.
 
 use crate::homes::{Homes, Swap};
 use crate::windows::{self, Window};
@@ -47,7 +47,7 @@ fn successors(block: &Block) -> [Option<i32>; 2] {
         [within(to), None]
     } else if last.code.class() == Class::Branch {
         [within(next), within(to)]
-    } else if last.code.ends_block() {
+    } else if last.code.ends_block() && last.code.class() != Class::Csr {
         [None, None]
     } else {
         [within(next), None]

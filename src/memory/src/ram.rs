@@ -126,6 +126,12 @@ impl Ram {
         unsafe { self.host.add(offset as usize) }
     }
 
+    /// The guest physical address of a host pointer into RAM.
+    #[inline]
+    pub fn address_of(&self, host: *const u8) -> Gpa {
+        Gpa(self.base.0.wrapping_add((host as u64).wrapping_sub(self.host as u64)))
+    }
+
     fn host_range(&self, address: Gpa, length: u64) -> *mut u8 {
         let offset = address.0.wrapping_sub(self.base.0);
         assert!(

@@ -116,6 +116,10 @@ impl<P: Port, O: Observer> Port for Gate<'_, P, O> {
         self.port.conditional(position, intact)
     }
 
+    fn conditionals_hold(&self) -> bool {
+        self.port.conditionals_hold()
+    }
+
     fn attention(&self) -> bool {
         self.port.attention()
     }

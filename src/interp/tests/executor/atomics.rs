@@ -71,8 +71,15 @@ fn ord_7_the_load_asks_for_the_write_grant_so_that_the_store_needs_no_other() {
     assert_eq!(board.world.asked[1..], [Question::Grant(0, Gpa(DATA), Right::Write)]);
     board.core.reservation_lost = false;
     board.run(2);
-    let last: Vec<_> = board.world.asked[2..].to_vec();
-    assert_eq!(last, [Question::Grant(1, Gpa(DATA), Right::Write), Question::Conditional(1, true)]);
+    assert_eq!((board.world.asked.len(), board.x(10)), (2, 0), "nothing else was asked");
+    // Where the right has been lost meanwhile, it is asked for once more.
+    let mut board = self::board::<false>("lr.w x10,(x11)\nsc.w x10,x12,(x11)");
+    board.run(1);
+    board.core.tlb.revoke_all();
+    board.world.conditionals_fail = true;
+    board.steps(1);
+    let asked = [Question::Grant(1, Gpa(DATA), Right::Write), Question::Conditional(1, true)];
+    assert_eq!(board.world.asked[board.world.asked.len() - 2..], asked);
 }
 
 #[test]

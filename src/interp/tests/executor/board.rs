@@ -104,6 +104,10 @@ impl<const ATOMICS: bool> Port for World<ATOMICS> {
         intact && !self.conditionals_fail
     }
 
+    fn conditionals_hold(&self) -> bool {
+        !self.conditionals_fail
+    }
+
     fn attention(&self) -> bool {
         self.attention
     }

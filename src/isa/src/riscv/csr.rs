@@ -125,7 +125,7 @@ pub mod envcfg {
 pub(super) const MSTATUS_LEGAL: u64 =
     mstatus::SIE | mstatus::MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
 /// Those of them that `sstatus` shows.
-const SSTATUS_LEGAL: u64 = mstatus::SIE | SPIE | SPP | FS | SUM | MXR;
+pub const SSTATUS_LEGAL: u64 = mstatus::SIE | SPIE | SPP | FS | SUM | MXR;
 /// Instruction address misaligned to environment call from S-mode, and the page faults.
 pub(super) const MEDELEG_LEGAL: u64 = 0xb3ff;
 /// Supervisor software, timer and external.

@@ -22,7 +22,7 @@ const LOOPS: &str = "
     addi x8,x8,1
     addi x29,x0,7
     inner:
-    mulhsu x9,x8,x8 # is left to the interpreter
+    cbo.clean (x8) # is left to the interpreter
     addi x29,x29,-1
     bne x29,x0,inner
     addi x28,x28,-1
@@ -96,5 +96,60 @@ fn the_rest_of_a_block_is_counted_by_its_operations() {
         assert_eq!(done.steps - before.steps, 80 * left, "mode {mode}: {done:?}");
         assert_eq!(done.instructions - before.instructions, 80 * (STEPS - left), "mode {mode}: {done:?}");
         check(&done, board.core.position);
+    }
+}
+
+/// A loop around a line of text, after some turns: what was done since, and the steps of so many turns.
+fn in_a_loop<const ATOMICS: bool>(text: &str) -> (CodeCounts, CodeCounts, u64) {
+    const TURNS: u64 = 80;
+    let program = format!("addi x28,x0,200\nturn:\n{text}\naddi x28,x28,-1\nbne x28,x0,turn");
+    let steps = text.lines().count() as u64 + 2;
+    let mut board = Board::<ATOMICS>::with(&program);
+    board.executor = with(Limits { threshold: 0, ..Limits::default() });
+    board.core.hart.mstatus |= 1 << 13;
+    board.core.hart.x[8] = 5;
+    board.core.hart.x[11] = DATA;
+    board.core.hart.f[10..12].copy_from_slice(&[2.5f64.to_bits(), 1e-300f64.to_bits()]);
+    board.steps(1 + 20 * steps);
+    let before = board.executor.counts().code;
+    board.steps(TURNS * steps);
+    check(&board.executor.counts().code, board.core.position);
+    (before, board.executor.counts().code, TURNS)
+}
+
+/// What programs and kernels do often is code, and no step, under grants and without.
+#[test]
+fn what_is_frequent_is_no_step() {
+    for text in [
+        "mulhsu x9,x8,x8",
+        "orc.b x9,x8",
+        "amoand.w x9,x8,(x11)",
+        "amomaxu.d x9,x8,(x11)",
+        "lr.d x9,(x11)\nsc.d x10,x8,(x11)",
+        "lr.w x9,(x11)\nsc.w x10,x8,(x11)",
+        "cbo.zero (x11)",
+        "sd x8,9(x11)\nld x9,9(x11)\nlhu x9,13(x11)",
+        "fadd.d f12,f10,f11,rup",
+        "fmadd.d f12,f10,f11,f10,rdn",
+        "fcvt.l.d x9,f10,rmm",
+        "fcvt.wu.d x9,f10,rmm",
+        "csrrw x9,sscratch,x9",
+        "csrrci x9,sstatus,2\ncsrrs x0,sstatus,x9",
+    ] {
+        for (before, done, _) in [in_a_loop::<false>(text), in_a_loop::<true>(text)] {
+            assert_eq!(done.steps - before.steps, 0, "{text}: {done:?}");
+            let code = done.exits.step + done.exits.elsewhere - before.exits.step - before.exits.elsewhere;
+            assert_eq!(code, 0, "{text}: {done:?}");
+        }
+    }
+}
+
+/// A step after which there might be news, but is none, is followed by code.
+#[test]
+fn code_goes_on_where_there_is_no_news() {
+    for text in ["csrrs x9,time,x0", "csrrs x9,mie,x0", "csrrc x9,mcounteren,x0"] {
+        let (before, done, turns) = in_a_loop::<false>(text);
+        assert_eq!(done.steps - before.steps, turns, "{text}: {done:?}");
+        assert_eq!(done.exits.step, before.exits.step, "{text}: {done:?}");
     }
 }

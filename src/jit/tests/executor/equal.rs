@@ -2,12 +2,13 @@
 //!
 //! `CANTUS_BLOCKS` says how many blocks are compared; without it, as many as a test has time for.
 
-use crate::board::{Board, DATA};
+use crate::board::{Board, DATA, World};
 use crate::counts::check;
 use crate::random::{Numbers, START, board_of, instruction};
 use crate::tested::with;
 use cantus_interp::{Executor, Exit};
 use cantus_isa::riscv::class::Class;
+use cantus_isa::riscv::csr::envcfg;
 use cantus_isa::riscv::{Op, Opcode, encode, hart::STATE_BYTES};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
 use cantus_jit::Limits;
@@ -26,7 +27,7 @@ fn blocks() -> u64 {
 
 /// Doubles and boxed singles with which arithmetic has trouble: zeroes, ones, infinities, NaNs, the least and the greatest,
 /// subnormal ones, those next to powers of two, what is not boxed; and those at the ends of integers.
-const SPECIAL: [u64; 46] = [
+const SPECIAL: [u64; 50] = [
     0,
     1 << 63,
     0x3ff0_0000_0000_0000,
@@ -73,6 +74,10 @@ const SPECIAL: [u64; 46] = [
     0xffff_ffff_4f7f_ffff,
     0xffff_ffff_4f80_0000,
     0xffff_ffff_5eff_ffff,
+    0x3fdf_ffff_ffff_ffff,
+    0x4330_0000_0000_0001,
+    0xffff_ffff_3eff_ffff,
+    0xffff_ffff_c020_0000,
 ];
 
 /// Integers that divide, shift, compare and are rounded in an unusual way.
@@ -101,10 +106,17 @@ fn written(codes: &[Opcode]) -> Range<u8> {
     if codes.iter().any(|code| code.is_memory()) { 8..32 } else { 2..30 }
 }
 
-fn program(seed: u64, codes: &[Opcode], written: Range<u8>, limits: Limits) -> Board {
+fn program<const ATOMICS: bool>(
+    seed: u64,
+    codes: &[Opcode],
+    written: Range<u8>,
+    limits: Limits,
+) -> Board<ATOMICS> {
     let written = u64::from(written.start)..u64::from(written.end);
-    let mut board = board_of(seed, codes, written);
-    board.executor = with(limits);
+    let Board { core, world, .. } = board_of(seed, codes, written);
+    let world =
+        World { device_value: world.device_value, conditionals_fail: seed % 8 > 5, ..World::default() };
+    let mut board = Board { core, executor: with(limits), world };
     let mut numbers = Numbers(!seed);
     for register in 8..32 {
         match numbers.below(4) {
@@ -123,11 +135,14 @@ fn program(seed: u64, codes: &[Opcode], written: Range<u8>, limits: Limits) -> B
     }
     // One of four starts with a rounding mode that the host does not have, or that there is not.
     board.core.hart.fcsr = numbers.next() & if numbers.below(2) == 0 { 0xff } else { 0x7f };
+    if numbers.below(2) == 0 {
+        board.core.hart.menvcfg |= envcfg::CBZE;
+    }
     board
 }
 
 /// The hart's state and the data that programs use.
-fn state(board: &Board, into: &mut Vec<u8>) {
+fn state<const ATOMICS: bool>(board: &Board<ATOMICS>, into: &mut Vec<u8>) {
     into.clear();
     board.core.hart.write_state(into);
     assert_eq!(into.len(), STATE_BYTES);
@@ -138,13 +153,18 @@ fn state(board: &Board, into: &mut Vec<u8>) {
 /// Compares programs of these instructions: every other one block by block, the others in stretches that end anywhere,
 /// with blocks that are translated together once it is known where loops go.
 fn compare(kind: u64, codes: &[Opcode]) {
-    let together = compare_programs(kind, codes, written(codes), blocks());
+    let together = compare_programs::<false>(kind, codes, written(codes), blocks());
     assert!(together > 0, "no blocks were translated together");
 }
 
 /// Compares so many blocks and stretches of programs that write these registers. Says how many blocks were translated
 /// together with others.
-fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, blocks: u64) -> u64 {
+fn compare_programs<const ATOMICS: bool>(
+    kind: u64,
+    codes: &[Opcode],
+    written: Range<u8>,
+    blocks: u64,
+) -> u64 {
     let (mut compared, mut translated, mut entered, mut together) = (0, 0, 0, 0);
     let mut seed = kind << 48;
     let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
@@ -152,7 +172,7 @@ fn compare_programs(kind: u64, codes: &[Opcode], written: Range<u8>, blocks: u64
         let by_blocks = seed.is_multiple_of(2);
         let threshold = if by_blocks { 0 } else { (seed / 2 % 3) as u32 };
         let mut ends = Numbers(seed ^ 0xe0d5);
-        let of = |limits| program(seed, codes, written.clone(), limits);
+        let of = |limits| program::<ATOMICS>(seed, codes, written.clone(), limits);
         let mut jit = of(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
         let mut interp = of(Limits { threshold: u32::MAX, ..Limits::default() });
         // So it comes back after every block.
@@ -217,17 +237,41 @@ fn rep_2_blocks_of_floating_point() {
     compare(3, &[codes, vec![Opcode::Csrrs, Opcode::Csrrw, Opcode::Bne]].concat());
 }
 
+/// Atomic operations and reservations, some of which hold, under grants and by those of the host; and blocks that are zeroed.
+#[test]
+fn rep_2_ord_7_blocks_of_atomics() {
+    let is_reservation =
+        |code: &Opcode| matches!(code.class(), Class::LoadReserved(_) | Class::StoreConditional(_));
+    let reservations: Vec<_> = Opcode::all().filter(is_reservation).collect();
+    let amos = Opcode::all().filter(|code| matches!(code.class(), Class::Amo(_) | Class::BlockZero));
+    let others = [Opcode::Ld, Opcode::Sd, Opcode::Sw, Opcode::Addi, Opcode::Bne, Opcode::Blt];
+    let codes = [reservations.repeat(6), amos.collect(), others.to_vec()].concat();
+    compare_programs::<false>(8, &codes, 8..32, blocks() / 2);
+    compare_programs::<true>(9, &codes, 8..32, blocks() / 2);
+}
+
+/// CSRs, and what else comes before code that must be fetched anew: interrupts come, and modes of accesses change.
+#[test]
+fn rep_2_blocks_of_csrs() {
+    let csrs = Opcode::all().filter(|code| code.class() == Class::Csr).collect::<Vec<_>>();
+    let system = [Opcode::SfenceVma, Opcode::FenceI, Opcode::Mret, Opcode::Sret, Opcode::Wfi, Opcode::Fence];
+    let others = [Opcode::Ld, Opcode::Sd, Opcode::FaddD, Opcode::Addi, Opcode::Bne, Opcode::Blt];
+    let codes = [csrs.repeat(4), system.to_vec(), others.repeat(2)].concat();
+    compare_programs::<false>(10, &codes, 8..32, blocks() / 2);
+    compare_programs::<true>(11, &codes, 8..32, blocks() / 2);
+}
+
 /// Chains of results in few registers, of which the host holds all, or some; what a block leaves in them is used by the next.
 #[test]
 fn rep_2_floating_point_across_blocks() {
     let mut codes: Vec<_> = Opcode::all().filter(|code| code.is_floating()).collect();
     codes.extend([Opcode::Bne, Opcode::Blt, Opcode::Csrrs, Opcode::Ld, Opcode::Sd]);
-    compare_programs(5, &codes, 8..16, blocks() / 2);
-    compare_programs(6, &codes, 14..20, blocks() / 2);
+    compare_programs::<false>(5, &codes, 8..16, blocks() / 2);
+    compare_programs::<false>(6, &codes, 14..20, blocks() / 2);
     let doubles = |code: &Opcode| code.is_floating() && code.mnemonic().contains(".d");
     let codes: Vec<_> =
         Opcode::all().filter(doubles).chain([Opcode::Fld, Opcode::Fsd, Opcode::Bne]).collect();
-    compare_programs(7, &codes, 10..14, blocks() / 2);
+    compare_programs::<false>(7, &codes, 10..14, blocks() / 2);
 }
 
 /// Writes a program of two loops, one in the other, around random instructions, which write these registers, and a way
@@ -439,7 +483,7 @@ fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
 fn rep_2_however_code_is_run() {
     let codes: Vec<_> = Opcode::all().collect();
     for seed in 0..300 {
-        let of = |limits| program(seed, &codes, written(&codes), limits);
+        let of = |limits| program::<false>(seed, &codes, written(&codes), limits);
         let mut plain = of(Limits { threshold: u32::MAX, ..Limits::default() });
         plain.steps(STEPS);
         for limits in [
