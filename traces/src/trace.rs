@@ -240,7 +240,8 @@ impl Trace {
     }
 
     /// How far each core can be replayed, by number: as far as all events are known, and no order edge waits for what
-    /// another core did beyond that. Of a complete trace, where the cores ended.
+    /// another core did beyond that. Of a complete trace, where the cores ended; else not beyond the last position whose events
+    /// are known, since the recorded core may have ended there.
     ///
     /// # Errors
     ///
@@ -253,7 +254,7 @@ impl Trace {
             .zip(0..)
             .map(|(core, number): (_, usize)| match ends.get(number) {
                 Some(end) if core.stop.is_none() => end.position,
-                Some(_) | None => core.extent.reached,
+                Some(_) | None => Position(core.extent.reached.0.saturating_sub(1)),
             })
             .collect();
         if cores.iter().all(|core| core.stop.is_none()) && !ends.is_empty() {
