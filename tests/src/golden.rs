@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use cantus::hunt::{is_failure, narrow};
-use cantus::{Captured, Error, Guest, Input, Options, Output, Policy, Recorded, ReplayOptions, Replayed};
+use cantus::{
+    Captured, Error, Executor, Guest, Input, Options, Output, Policy, Recorded, ReplayOptions, Replayed,
+};
 use cantus_guests::{Catalogue, Variant};
 
 /// A run whose trace is kept.
@@ -154,14 +156,14 @@ impl Golden {
         Ok((recorded, captured.bytes()))
     }
 
-    /// Replays the trace on so many workers, and gives what the replay printed.
+    /// Replays the trace on so many workers by an executor, and gives what the replay printed.
     ///
     /// # Errors
     /// Where it cannot be replayed.
-    pub fn replay(&self, workers: usize) -> Result<(Replayed, Vec<u8>), Error> {
+    pub fn replay(&self, workers: usize, executor: Executor) -> Result<(Replayed, Vec<u8>), Error> {
         let captured = Captured::default();
-        let options =
-            ReplayOptions { workers, output: Output::Captured(captured.clone()), ..ReplayOptions::default() };
+        let output = Output::Captured(captured.clone());
+        let options = ReplayOptions { workers, executor, output, ..ReplayOptions::default() };
         let replayed = cantus::replay(self.trace(), &options)?;
         Ok((replayed, captured.bytes()))
     }

@@ -1,7 +1,8 @@
 //! Real Linux guests, as `cargo xtask guests --linux` makes them.
 
 use cantus::{
-    Captured, Drive, Guest, GuestFile, KernelStart, Options, Outcome, Output, Peripheral, Peripherals,
+    Captured, Drive, Executor, Guest, GuestFile, KernelStart, Options, Outcome, Output, Peripheral,
+    Peripherals,
 };
 use cantus::{ReplayOptions, Verdict, verify_stretches};
 use std::path::{Path, PathBuf};
@@ -127,11 +128,20 @@ pub fn record((guest, options, console): (Guest, Options, Captured), folder: &Pa
     (path, console)
 }
 
-/// Verifies the whole trace, its stretches side by side.
+/// Verifies the whole trace, its stretches side by side, as users do.
 ///
 /// # Panics
 /// Where it is not the run.
 pub fn verify(path: &Path) {
-    let verified = verify_stretches(path, &ReplayOptions::default(), 2).expect("it can be verified");
+    verify_by(Executor::default(), path);
+}
+
+/// The same by an executor.
+///
+/// # Panics
+/// Where it is not the run.
+pub fn verify_by(executor: Executor, path: &Path) {
+    let options = ReplayOptions { executor, ..ReplayOptions::default() };
+    let verified = verify_stretches(path, &options, 2).expect("it can be verified");
     assert_eq!(verified.replayed.verdict, Verdict::Identical);
 }

@@ -1,9 +1,10 @@
-//! Debian's kernel: it boots on many cores, runs programs of many threads, is recorded meanwhile, and replays exactly.
+//! Debian's kernel: it boots on many cores, runs programs of many threads, is recorded meanwhile, and replays exactly, what
+//! the translator recorded by the interpreter, too, and the other way round.
 //!
 //! What the guests are made of stands in `tests/guests/linux`; `cargo xtask guests --linux` makes them.
 
-use cantus::{Captured, Moment, ReplayOptions, Verdict, replay};
-use cantus_tests::linux::{debian, debian_on_a_drive, opensbi, record, shown, verify};
+use cantus::{Captured, Executor, Moment, Options, ReplayOptions, Verdict, replay};
+use cantus_tests::linux::{debian, debian_on_a_drive, opensbi, record, shown, verify, verify_by};
 use tempfile::TempDir;
 
 fn traces() -> TempDir {
@@ -15,7 +16,7 @@ fn debian_works_on_four_cores_and_replays_from_its_middle() {
     let folder = traces();
     let (path, console) = record(debian(4, "small"), folder.path());
     assert!(console.contains("WORK_DONE") && !console.contains("WORK_FAILED"), "{console}");
-    verify(&path);
+    verify_by(Executor::Interp, &path);
     let said = Captured::default();
     let options = ReplayOptions {
         from: Some(Moment::Percent(50)),
@@ -43,9 +44,10 @@ fn debian_boots_behind_opensbi() {
     let folder = traces();
     let (mut guest, options, console) = debian(2, "off");
     guest.kernel.as_mut().expect("it is a kernel").firmware = Some(opensbi());
+    let options = Options { executor: Executor::Interp, ..options };
     let (path, console) = record((guest, options, console), folder.path());
     assert!(console.contains("OpenSBI v"), "{console}");
-    verify(&path);
+    verify_by(Executor::Jit, &path);
 }
 
 #[test]

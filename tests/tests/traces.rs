@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cantus::Verdict;
+use cantus::{Executor, Verdict};
 use cantus_tests::golden::{TRACES, folder};
 use cantus_traces::{Event, Trace};
 
@@ -11,24 +11,23 @@ const REMEDY: &str =
     "mend the replay; while the format is at version 0, `cargo xtask bless` records the trace anew";
 
 #[test]
-fn golden_traces_replay_on_any_number_of_workers() {
+fn rep_2_golden_traces_replay_on_any_number_of_workers_by_every_executor() {
     for golden in TRACES {
         let printed = golden.printed().unwrap();
-        for workers in [1, 2, 4] {
-            let name = golden.name();
-            let (replayed, shown) =
-                golden.replay(workers).unwrap_or_else(|error| panic!("{name}: {error}\n{REMEDY}"));
-            assert_eq!(
-                replayed.verdict,
-                Verdict::Identical,
-                "{name} ({}) on {workers} workers: {REMEDY}",
-                golden.because
-            );
-            assert_eq!(
-                String::from_utf8_lossy(&shown),
-                String::from_utf8_lossy(&printed),
-                "{name} on {workers} workers prints something else: {REMEDY}"
-            );
+        for executor in [Executor::Interp, Executor::Jit, Executor::Mixed] {
+            for workers in [1, 2, 4] {
+                let name = format!("{} by {executor:?} on {workers} workers", golden.name());
+                let (replayed, shown) = golden
+                    .replay(workers, executor)
+                    .unwrap_or_else(|error| panic!("{name}: {error}\n{REMEDY}"));
+                let because = golden.because;
+                assert_eq!(replayed.verdict, Verdict::Identical, "{name} ({because}): {REMEDY}");
+                assert_eq!(
+                    String::from_utf8_lossy(&shown),
+                    String::from_utf8_lossy(&printed),
+                    "{name} prints something else: {REMEDY}"
+                );
+            }
         }
     }
 }

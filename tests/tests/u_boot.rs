@@ -3,9 +3,10 @@
 //! starts a kernel that it has read.
 
 use cantus::{
-    Captured, Drive, Guest, GuestFile, Input, KernelStart, Options, Outcome, Output, Peripheral, Peripherals,
+    Captured, Drive, Executor, Guest, GuestFile, Input, KernelStart, Options, Outcome, Output, Peripheral,
+    Peripherals,
 };
-use cantus_tests::linux::{boot_drive, debian, opensbi, record, shown, verify};
+use cantus_tests::linux::{boot_drive, debian, opensbi, record, shown, verify, verify_by};
 
 /// Line ends that are typed first. Setting the serial port up loses what that holds, and looking for a key that stops it
 /// from booting takes one: these are more than can be lost.
@@ -76,7 +77,7 @@ fn works(guest: &Guest, cores: usize, is_legacy: bool) {
     for word in ["U-Boot 20", "65536 blocks read: OK", "\nsectors are right", "poweroff ..."] {
         assert!(console.contains(word), "{word} is missing:\n{console}");
     }
-    verify(&path);
+    verify_by(Executor::Interp, &path);
 }
 
 #[test]

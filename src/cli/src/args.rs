@@ -107,7 +107,7 @@ pub struct MachineArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ExecutorArgs {
     /// What executes instructions. All give the same, and a trace of one replays with any other
-    #[arg(long, value_enum, value_name = "WHICH", default_value = "interp")]
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Which::default())]
     pub executor: Which,
 }
 
@@ -120,6 +120,16 @@ pub enum Which {
     Jit,
     /// Both in turn, as it happens: for tests
     Mixed,
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        match Executor::default() {
+            Executor::Interp => Self::Interp,
+            Executor::Jit => Self::Jit,
+            Executor::Mixed => Self::Mixed,
+        }
+    }
 }
 
 impl ExecutorArgs {

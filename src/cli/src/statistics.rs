@@ -31,7 +31,7 @@ impl StatisticsArgs {
             (true, Executor::Jit | Executor::Mixed) => Ok(Some(PerfMap::create()?)),
             (true, Executor::Interp) => {
                 Err(Failure::usage("--perf-map is for translated code, and the interpreter has none")
-                    .advise("give --executor jit"))
+                    .advise("leave --executor interp out"))
             }
         }
     }

@@ -5,15 +5,21 @@ use cantus_interp::{Core, Counts, Exit, Interp, Port};
 use cantus_jit::{Jit, Limits, Listening, Shared};
 
 /// What executes the instructions of a guest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Executor {
     /// The interpreter.
-    #[default]
     Interp,
     /// The translator to host code, which leaves to the interpreter what is executed rarely.
     Jit,
     /// Both, in an order that looks random.
     Mixed,
+}
+
+impl Default for Executor {
+    /// The translator where there is one for the host, else the interpreter.
+    fn default() -> Self {
+        if cfg!(target_arch = "x86_64") { Self::Jit } else { Self::Interp }
+    }
 }
 
 /// The executor of one core.

@@ -21,7 +21,7 @@ pub struct Options {
     pub attachments: Vec<Attachment>,
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
-    /// What executes the guest's instructions. The interpreter by default.
+    /// What executes the guest's instructions. The translator to host code by default.
     pub executor: Executor,
     /// A map of translated code for `perf`. None by default.
     pub perf_map: Option<PerfMap>,

@@ -21,7 +21,7 @@ use std::path::Path;
 pub struct ReplayOptions {
     /// Host threads that run cores. By default as many as the host has CPUs.
     pub workers: usize,
-    /// What executes the guest's instructions. The interpreter by default, whatever it was in the recording.
+    /// What executes the guest's instructions. The translator to host code by default, whatever it was in the recording.
     pub executor: Executor,
     /// A map of translated code for `perf`. None by default.
     pub perf_map: Option<PerfMap>,

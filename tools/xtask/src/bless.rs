@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use cantus::Verdict;
+use cantus::{Executor, Verdict};
 use cantus_tests::golden::{Golden, TRACES};
 use cantus_traces::limits::FORMAT_VERSION;
 
@@ -58,7 +58,7 @@ fn bless_trace(golden: &Golden, all: bool) -> Result<()> {
 
 /// Whether a golden trace replays and prints what it should.
 fn replays(golden: &Golden) -> Result<()> {
-    let (replayed, printed) = golden.replay(2)?;
+    let (replayed, printed) = golden.replay(2, Executor::default())?;
     ensure!(replayed.verdict == Verdict::Identical, "it replays differently: {:?}", replayed.verdict);
     ensure!(golden.printed()? == printed, "its replay prints something else");
     Ok(())

@@ -85,7 +85,7 @@ fn a_part_of_a_run_counts_its_own_instructions() {
 fn statistics_are_no_result() {
     let tool = Tool::new();
     let plain = tool.run(&["run", &elf("hello")]);
-    let told = tool.run(&["run", "--stats", "-q", "--executor", "jit", &elf("hello")]);
+    let told = tool.run(&["run", "--stats", "-q", &elf("hello")]);
     assert_eq!((told.status, told.out), (plain.status, plain.out));
     for line in ["instructions", "blocks", "TLB misses", "stops"] {
         assert!(told.err.lines().any(|found| found.starts_with(line)), "{line}: {}", told.err);
@@ -96,15 +96,7 @@ fn statistics_are_no_result() {
 #[test]
 fn the_map_of_code_names_functions() {
     let tool = Tool::new();
-    let mut command = tool.command(&[
-        "run",
-        "--executor",
-        "jit",
-        "--perf-map",
-        "--json",
-        "--stats",
-        &elf("contended_lock"),
-    ]);
+    let mut command = tool.command(&["run", "--perf-map", "--json", "--stats", &elf("contended_lock")]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let process = child.id();
     let done = done(&child.wait_with_output().unwrap());

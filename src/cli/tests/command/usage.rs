@@ -58,7 +58,7 @@ fn usage_errors_end_with_64() {
         &["run", &hello, "--signature-granularity", "4"],
         &["run", &hello, "--signature", "x", "--signature-granularity", "5"],
         &["run", &hello, "-q", "-v"],
-        &["run", &hello, "--perf-map"],
+        &["run", &hello, "--executor", "interp", "--perf-map"],
         &["run", &hello, &hello],
         &["run", &hello, "--stop-on", "(unfinished"],
         &["hunt", &hello, "--stop-on", r"\w{1000}{1000}"],

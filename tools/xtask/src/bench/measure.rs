@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use cantus::{Guest, GuestFile, Options, Outcome, ReplayOptions, Verdict};
+use cantus::{Executor, Guest, GuestFile, Options, Outcome, ReplayOptions, Verdict};
 use tempfile::TempDir;
 
 use super::figures::Spread;
@@ -129,7 +129,7 @@ fn keep(guest: &Guest, cores: usize, path: &Path) -> Result<String> {
     Ok(format!("{} (a recording of {})", trace.display(), elf.display()))
 }
 
-/// How fast one core is.
+/// How fast one core is, interpreted.
 pub struct Interpreter {
     /// Million instructions a second.
     pub mips: Spread,
@@ -139,7 +139,7 @@ impl Interpreter {
     /// Measures it.
     pub fn measure(runs: usize) -> Result<Self> {
         let workload = Workload::open(INTEGER_LOOP)?;
-        let options = Options::default();
+        let options = Options { executor: Executor::Interp, ..Options::default() };
         let guest = workload.guest(rounds_that_take(FREE_MIN, &workload, &options)?);
         let mut mips = Vec::new();
         for _ in 0..runs {

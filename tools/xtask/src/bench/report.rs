@@ -90,7 +90,7 @@ impl Report {
                 is_floor: false,
             },
             Target {
-                name: "million instructions a second, one core",
+                name: "million instructions a second, one core, interpreted",
                 value: self.interpreter.as_ref().map(|interpreter| interpreter.mips.median),
                 limit: MIPS_MIN,
                 is_floor: true,
