@@ -26,6 +26,8 @@ mod fold;
 #[cfg(target_arch = "x86_64")]
 mod frame;
 #[cfg(target_arch = "x86_64")]
+mod hammock;
+#[cfg(target_arch = "x86_64")]
 mod homes;
 #[cfg(target_arch = "x86_64")]
 mod idioms;

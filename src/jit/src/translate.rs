@@ -21,6 +21,7 @@ use crate::fold::{Part, fold};
 use crate::frame::{
     Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, toll, vector, x,
 };
+use crate::hammock::Branching;
 use crate::idioms::{Idiom, idioms};
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::landing::land;
@@ -116,7 +117,7 @@ pub(crate) struct Labels {
 
 /// How an operation ends the block.
 #[derive(Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     Branch(Value, i32),
     Jump(Value),
 }
@@ -164,8 +165,12 @@ pub(crate) struct Translator<'a> {
     /// Registers that hold sign-extended words before it, as bits.
     words: u32,
     /// The register that it writes.
-    written: Option<(u8, Value)>,
-    way: Option<Way>,
+    pub written: Option<(u8, Value)>,
+    /// The register that operations before it that are computed in any case would have written.
+    pub computed: Option<(u8, Value)>,
+    /// Branches out of line.
+    pub branching: Vec<Branching>,
+    pub way: Option<Way>,
 }
 
 /// Translates a unit to code that will lie at `base`. None if the assembler does not take it.
@@ -207,6 +212,8 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         gives_up: false,
         words: 0,
         written: None,
+        computed: None,
+        branching: Vec::new(),
         way: None,
     };
     translator.run()
@@ -279,6 +286,7 @@ impl Translator<'_> {
         self.missed();
         self.unaligned();
         self.steps();
+        self.branching();
         for (unboxed, number, pending) in std::mem::take(&mut self.unboxed) {
             dynasm!(self.asm; .arch x64; =>unboxed);
             self.repair(pending);
@@ -526,6 +534,9 @@ impl Ops for Translator<'_> {
     }
 
     fn x(&mut self, register: u8) -> Value {
+        if let Some((_, value)) = self.computed.filter(|&(computed, _)| computed == register) {
+            return value;
+        }
         self.tree.add(if register == 0 { Node::Constant(0) } else { Node::Register(register) })
     }
 

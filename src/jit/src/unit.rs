@@ -4,6 +4,7 @@
 //! and a step that changes that ends the run. Where there is no loop, blocks stay on their own: they would only be
 //! translated several times.
 
+use crate::hammock;
 use crate::homes::{Homes, Swap};
 use crate::windows::{self, Window};
 use cantus_interp::Block;
@@ -75,7 +76,14 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
             }
             blocks.push(block);
             ops += block.len();
-            let [first, second] = successors(block).map(|to| to.and_then(&find));
+            let [next, to] = successors(block);
+            let [mut first, mut second] = [next, to].map(|to| to.and_then(&find));
+            // A branch that becomes moves goes on where it leads to.
+            if let (Some(behind), Some(_), Some(to)) = (first, second, to)
+                && hammock::skipped(behind, to).is_some()
+            {
+                std::mem::swap(&mut first, &mut second);
+            }
             follows = first.or(second);
             pending.extend(first.and(second));
         }

@@ -40,6 +40,9 @@ impl Translator<'_> {
         if let Some(known) = self.tree.constant(condition) {
             return self.go(if known == 0 { next } else { to });
         }
+        if self.convert(op, condition, next, to) {
+            return;
+        }
         let condition = self.selector().condition(condition, Free::ALL);
         if self.follows(to) {
             self.go_on_if(condition.inverted(), next);
@@ -174,7 +177,7 @@ impl Translator<'_> {
         self.leave(start(block), SPENT);
     }
 
-    fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {
+    pub(crate) fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {
         match condition {
             Condition::Equal => dynasm!(self.asm; .arch x64; je =>to),
             Condition::NotEqual => dynasm!(self.asm; .arch x64; jne =>to),

@@ -385,6 +385,62 @@ fn rep_2_rotations_by_shifts() {
     }
 }
 
+/// Loops with branches over a few operations, most of which compute one register from itself, in few registers, some of
+/// which are compared: stretches end before, among and behind what is skipped.
+#[test]
+fn rep_2_branches_over_little() {
+    for seed in 0..blocks() / 20 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,40\nturn:\n");
+        for place in 0..1 + numbers.below(4) {
+            let [a, b, c] = std::array::from_fn(|_| 8 + numbers.below(4));
+            for _ in 0..numbers.below(3) {
+                let [a, b] = std::array::from_fn(|_| 8 + numbers.below(4));
+                text += numbers.pick(&[
+                    &format!("srli x{a},x{a},1\n")[..],
+                    &format!("xor x{a},x{a},x{b}\n"),
+                    &format!("addw x{a},x{b},x28\n"),
+                    &format!("andi x{a},x{b},1\n"),
+                ]);
+            }
+            let branch = numbers.pick(&["beq", "bne", "blt", "bge", "bltu", "bgeu"]);
+            let against = if numbers.below(2) == 0 { 0 } else { b };
+            text += &format!("{branch} x{a},x{against},over{place}\n");
+            for _ in 0..1 + numbers.below(5) {
+                let to = if numbers.below(8) == 0 { b } else { c };
+                let from = if numbers.below(4) == 0 { a } else { to };
+                let (other, by) = (8 + numbers.below(4), numbers.below(32));
+                let code = numbers.pick(&["add", "sub", "xor", "and", "or", "addw", "subw", "sltu", "mul"]);
+                let with = ["addi", "xori", "slli", "srai", "srli", "addiw", "slliw", "sraiw", "srliw"];
+                text += &match numbers.below(8) {
+                    0 => format!("lui x{to},{}\n", by << 12),
+                    1 | 2 => format!("{code} x{to},x{from},x{other}\n"),
+                    _ => format!("{} x{to},x{from},{by}\n", numbers.pick(&with)),
+                };
+            }
+            text += &format!("over{place}:\n");
+            if numbers.below(2) == 0 {
+                text += &format!("sd x{c},8(x20)\n");
+            }
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        let of = |threshold| {
+            let mut board = Board::new(&text);
+            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+            (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
+            board.core.hart.x[20] = DATA;
+            board
+        };
+        let longest = numbers.pick(&[6, 60, 300]);
+        compare_runs(
+            [of((seed % 3) as u32), of(u32::MAX)],
+            600,
+            || numbers.below(longest),
+            &format!("seed {seed:#x}:\n{text}"),
+        );
+    }
+}
+
 /// Registers that walk through memory, over ends of pages, now and then not aligned, and are copied to each other; in between,
 /// what the interpreter does: windows show the pages that there are.
 #[test]
