@@ -11,7 +11,7 @@
 
 use cantus_isa::riscv::{Op, decode, length};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
-use cantus_memory::{LINE_SIZE, PageIndex, Ram, Tlb};
+use cantus_memory::{LINE_SIZE, PageIndex, Ram, Tlb, Untouched};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -67,7 +67,7 @@ pub(crate) struct Blocks {
     /// How often dropped blocks have been let go of.
     pub gone: u64,
     /// By host address. Each points to a box of its own.
-    table: Box<[Option<NonNull<Block>>]>,
+    table: Untouched<Option<NonNull<Block>>>,
     pages: BTreeMap<PageIndex, CodePage>,
     /// Boxes that are in the table no more, and how many of them were mourned.
     dropped: Vec<NonNull<Block>>,
@@ -192,10 +192,9 @@ impl Block {
 
 impl Blocks {
     pub fn new() -> Self {
-        let table = vec![None; BLOCKS].into();
         Self {
             gone: 0,
-            table,
+            table: Untouched::new(BLOCKS),
             pages: BTreeMap::new(),
             dropped: Vec::new(),
             mourned: 0,
@@ -348,7 +347,8 @@ impl Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        self.dropped.extend(self.table.iter_mut().filter_map(Option::take));
+        let places = self.pages.values().flat_map(|code| &code.places);
+        self.dropped.extend(places.filter_map(|&place| self.table[place as usize].take()));
         self.let_go();
     }
 }

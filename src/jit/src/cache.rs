@@ -22,6 +22,7 @@ use crate::unit::{UNIT_BLOCKS_MAX, Unit, start};
 use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts};
 use cantus_isa::Gva;
+use cantus_memory::Untouched;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -50,9 +51,9 @@ pub(crate) struct Cache {
     /// Where code is executed.
     base: usize,
     /// For the number of each unit its [`Place`].
-    places: Box<[AtomicU64]>,
+    places: Untouched<AtomicU64>,
     /// For whoever has no lock: a bit for host addresses at some of which a unit begins, or began.
-    heads: Box<[AtomicU64]>,
+    heads: Untouched<AtomicU64>,
     /// Counted up whenever a region is retired; begins at 1. Changes under the lock.
     stamp: AtomicU64,
     store: Mutex<Store>,
@@ -134,13 +135,6 @@ pub(crate) struct Known {
     pub generations: [u32; REGIONS],
 }
 
-/// So many zeroes, which cost nothing until they are touched.
-fn untouched(count: usize) -> Box<[AtomicU64]> {
-    let zeroes = Box::into_raw(vec![0_u64; count].into_boxed_slice());
-    // SAFETY: atomics lie in memory as what they hold does, with the same alignment on this host; nobody else has these.
-    unsafe { Box::from_raw(zeroes as *mut [AtomicU64]) }
-}
-
 struct Latest {
     number: u32,
     members: Arc<[Member]>,
@@ -173,8 +167,8 @@ impl Cache {
             stubs,
             numbers: numbers as u32,
             base: memory.address(0) as usize,
-            places: untouched(numbers * REGIONS),
-            heads: untouched(HEADS / 64),
+            places: Untouched::new(numbers * REGIONS),
+            heads: Untouched::new(HEADS / 64),
             stamp: AtomicU64::new(1),
             store: Mutex::new(Store {
                 memory,

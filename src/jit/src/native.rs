@@ -18,6 +18,7 @@ use crate::unit::{self, UNIT_BLOCKS_MAX};
 use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
 use cantus_isa::address::PAGE_SIZE;
+use cantus_memory::Untouched;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -49,8 +50,8 @@ pub struct Native {
     stands: Arc<AtomicU64>,
     /// For each unit's number the epoch at which all of its blocks were last known to be current; for each block's the
     /// block, as this core has it, if it is alive. Memory that is never touched costs nothing.
-    epochs: Box<[u64]>,
-    blocks: Box<[*mut Block]>,
+    epochs: Untouched<u64>,
+    blocks: Untouched<*mut Block>,
     /// The units that a block is in without being the first one, with its own number there, by the address of the block.
     users: BTreeMap<*const Block, Vec<User>>,
     /// How many numbers of each region may have been touched.
@@ -124,8 +125,8 @@ impl Native {
         Self {
             known,
             stands,
-            epochs: vec![NEVER; cache.numbers()].into(),
-            blocks: vec![ptr::null_mut(); cache.numbers()].into(),
+            epochs: Untouched::new(cache.numbers()),
+            blocks: Untouched::new(cache.numbers()),
             users: BTreeMap::new(),
             touched: [0; REGIONS],
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),

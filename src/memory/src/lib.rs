@@ -8,7 +8,9 @@ mod granule;
 pub mod host;
 mod ram;
 mod tlb;
+mod untouched;
 
 pub use granule::{Granule, LINE_SIZE, LINES_IN_PAGE, PageIndex, Right};
 pub use ram::{Ram, RamError};
 pub use tlb::{BadTranslations, FAST_SLOTS, Fast, MODES, Rights, Tlb, Translation, fast_slot};
+pub use untouched::{Untouched, Zero};
