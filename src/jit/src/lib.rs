@@ -44,6 +44,8 @@ mod rounding;
 #[cfg(target_arch = "x86_64")]
 mod select;
 #[cfg(target_arch = "x86_64")]
+mod steps;
+#[cfg(target_arch = "x86_64")]
 mod translate;
 #[cfg(target_arch = "x86_64")]
 mod tree;

@@ -26,6 +26,7 @@ use crate::idioms::{Idiom, idioms};
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::landing::land;
 use crate::select::{Features, Free, Selector, Source};
+use crate::steps::Step;
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
 use cantus_interp::OPS_MAX;
@@ -86,21 +87,6 @@ pub(crate) struct Target {
 /// The operation is left to the interpreter.
 pub(crate) struct Interpreted;
 
-/// A step out of line.
-struct Step {
-    /// Where it is called for.
-    at: DynamicLabel,
-    number: u32,
-    /// How many groups of accesses its block has.
-    groups: usize,
-    /// What of the registers the host has computed, which a step must see as the guest would have.
-    pending: Pending,
-    /// Where code goes on.
-    resume: DynamicLabel,
-    /// What code there takes for granted of [`FLOATING`].
-    known: i32,
-}
-
 /// Where the code of a block is.
 #[derive(Clone, Copy)]
 pub(crate) struct Labels {
@@ -132,18 +118,18 @@ pub(crate) struct Translator<'a> {
     /// The block being translated.
     pub place: usize,
     /// The number of the unit, which is that of the first of its blocks.
-    number: u32,
+    pub number: u32,
     pub links: Vec<(u32, Link)>,
     /// For each operation of the block what it is in a group of accesses; how many groups there are.
     pub parts: Vec<Option<Part>>,
-    groups: usize,
+    pub groups: usize,
     pub alone: Vec<Alone>,
     pub missed: Vec<Missed>,
     pub unaligned: Vec<Detour>,
     /// The window of the operation's access, if it has one.
     pub window: Option<usize>,
     /// Steps out of line.
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// What brings registers to where they usually are, and back, if a step has asked for that.
     swaps: Option<[DynamicLabel; 2]>,
     /// What is known of floating-point registers before the operation being translated.
@@ -159,7 +145,7 @@ pub(crate) struct Translator<'a> {
     pub index: usize,
     pub offset: i32,
     /// Its slow path, and where that goes on.
-    slow: Option<(DynamicLabel, DynamicLabel)>,
+    pub slow: Option<(DynamicLabel, DynamicLabel)>,
     /// The operation cannot be translated.
     gives_up: bool,
     /// Registers that hold sign-extended words before it, as bits.
@@ -328,28 +314,6 @@ impl Translator<'_> {
         }
     }
 
-    /// Makes the code of steps out of line.
-    fn steps(&mut self) {
-        for Step { at, number, groups, pending, resume, known } in std::mem::take(&mut self.steps) {
-            dynasm!(self.asm; .arch x64; =>at);
-            self.repair(pending);
-            self.step(number);
-            self.forget(groups);
-            if known == NOT_FLOATING {
-                dynasm!(self.asm; .arch x64; jmp =>resume);
-                continue;
-            }
-            // It has settled what floating point there was.
-            dynasm!(self.asm
-                ; .arch x64
-                ; call extern self.target.stubs.floating
-                ; cmp DWORD [rsp + FLOATING], known
-                ; jae =>resume
-            );
-            self.rest(number + 1);
-        }
-    }
-
     /// Translates one operation. Says what comes after it.
     fn operation(&mut self, op: &Op) -> Flow {
         self.tree.clear();
@@ -430,54 +394,6 @@ impl Translator<'_> {
         }
     }
 
-    /// Where the operation being translated is a step, out of line.
-    pub(crate) fn slow(&mut self) -> DynamicLabel {
-        let number = self.step_number();
-        let (slow, _) = *self.slow.get_or_insert_with(|| {
-            let [slow, resume] = [(); 2].map(|()| self.asm.new_dynamic_label());
-            let (groups, pending) = (self.groups, self.floats.pending);
-            self.steps.push(Step { at: slow, number, groups, pending, resume, known: NOT_FLOATING });
-            (slow, resume)
-        });
-        slow
-    }
-
-    /// The number of the step that this operation is.
-    pub(crate) fn step_number(&self) -> u32 {
-        self.number_of(self.place, self.index)
-    }
-
-    fn number_of(&self, place: usize, index: usize) -> u32 {
-        self.member(place) << INDEX_BITS | index as u32
-    }
-
-    /// The number of a block of the unit.
-    pub(crate) fn member(&self, place: usize) -> u32 {
-        self.number + place as u32
-    }
-
-    /// Calls for a step.
-    fn step(&mut self, number: u32) {
-        if self.unit.swaps.is_empty() {
-            dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; call extern self.target.stubs.step);
-            return;
-        }
-        let [out, back] = self.swaps();
-        dynasm!(self.asm
-            ; .arch x64
-            ; call =>out
-            ; mov eax, DWORD number as i32
-            ; call extern self.target.stubs.step
-            ; call =>back
-        );
-    }
-
-    /// Leaves the rest of the block, from the operation of this number on, to the interpreter.
-    pub(crate) fn rest(&mut self, number: u32) {
-        self.call_swap_out();
-        dynasm!(self.asm; .arch x64; mov eax, DWORD number as i32; jmp extern self.target.stubs.rest);
-    }
-
     /// As [`Self::swap_out`], in less code.
     pub(crate) fn call_swap_out(&mut self) {
         if !self.unit.swaps.is_empty() {
@@ -487,7 +403,7 @@ impl Translator<'_> {
     }
 
     /// What brings registers to where they usually are, and back.
-    fn swaps(&mut self) -> [DynamicLabel; 2] {
+    pub(crate) fn swaps(&mut self) -> [DynamicLabel; 2] {
         let asm = &mut self.asm;
         *self.swaps.get_or_insert_with(|| [(); 2].map(|()| asm.new_dynamic_label()))
     }
