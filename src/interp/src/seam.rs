@@ -20,7 +20,7 @@ pub struct Core {
     pub position: u64,
     /// Bytes of code that this core has decoded may have been changed by others when this number is not the one at
     /// which they were last compared. The engine counts it up where a grant is lost (record) and at an order edge behind
-    /// which code may have been written (replay), the executor at `fence.i` where there is neither (a free run).
+    /// which code may have been written (replay), the executor at a `fence.i` before which it may have been (a free run).
     pub code_epoch: u64,
     /// Set by the engine when another core has written to the granule of the reservation (ORD-7).
     pub reservation_lost: bool,

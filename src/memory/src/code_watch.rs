@@ -1,5 +1,5 @@
 //! Which pages of RAM hold code that some core has decoded, and whether they have been written since: how a core that
-//! needs no grants, in a replay, knows that its decoded code is still what RAM says (MMU-2).
+//! needs no grants, in a replay or a free run, knows that its decoded code is still what RAM says (MMU-2).
 //!
 //! A page is *watched* from when a core decodes code in it until somebody gets the right to write there, by a fast entry or
 //! for one access: that ends the watch and counts up `writes`. A right that is older than the watch is looked for the other
@@ -15,6 +15,9 @@
 //!   whatever happens; or A had heeded it. Then w was before that, by a right that A then lost, and so before c.
 //!
 //! The same holds for what devices write in A's step, and if A and B are the same core, whose own stores drop blocks besides.
+//!
+//! In a free run e is B's FENCE.I, before which code need not be what it has become ("Zifencei"). The host orders what the
+//! guest's own synchronization between w and e orders, and A counts before w.
 
 use crate::PageIndex;
 use parking_lot::Mutex;
