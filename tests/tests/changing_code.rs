@@ -1,9 +1,10 @@
-//! Code that one core changes while others execute it, without a `fence.i`: recorded by one executor, replayed by each.
+//! Code that one core changes while others execute it. Without a `fence.i`: recorded by one executor, replayed by each. With
+//! one: run free.
 
 use cantus::{
-    ClockPolicy, Executor, Guest, Options, Outcome, Policy, ReplayOptions, Verdict, record, replay,
+    ClockPolicy, Executor, Guest, Options, Outcome, Policy, ReplayOptions, Verdict, record, replay, run,
 };
-use cantus_isa::riscv::Opcode;
+use cantus_isa::riscv::{Op, Opcode};
 use cantus_tests::assembler::register::{A, RA, S, T, ZERO};
 use cantus_tests::assembler::{Assembler, bits, i, r, s};
 use cantus_tests::elf;
@@ -17,11 +18,19 @@ const FINISHER: u64 = 0x10_0000;
 const ROUNDS: u64 = 300;
 
 /// Core 0 changes by how much the function adds, and calls it, too; the others call it. If `in_turn`, they wait for each
-/// other, so that every core knows what comes of it: else they do not, and only the record says what did.
-fn program(others: u8, in_turn: bool) -> Vec<u8> {
+/// other, so that every core knows what comes of it: else they do not, and only the record says what did. If `fenced`, the
+/// others execute a `fence.i` first, and who waits says so.
+fn program(others: u8, in_turn: bool, fenced: bool) -> Vec<u8> {
     let mut code = Assembler::new(BASE, false);
     let (sum, round, end, turns, function, instruction) = (A[1], S[0], S[1], S[2], S[3], S[4]);
     let [reader, failed] = [(); 2].map(|()| code.label());
+    let wait = |code: &mut Assembler| {
+        let waits = code.mark();
+        if fenced {
+            code.op(Op::of(Opcode::Pause));
+        }
+        waits
+    };
     code.number(sum, 0);
     code.number(turns, TURNS);
     code.number(function, FUNCTION);
@@ -42,7 +51,7 @@ fn program(others: u8, in_turn: bool) -> Vec<u8> {
     code.op(s(Opcode::Sd, round, turns, 0));
     if in_turn {
         for other in 1..=others {
-            let waits = code.mark();
+            let waits = wait(&mut code);
             code.op(i(Opcode::Ld, T[0], turns, 64 * i32::from(other)));
             code.branch(Opcode::Bltu, T[0], round, waits);
         }
@@ -56,7 +65,7 @@ fn program(others: u8, in_turn: bool) -> Vec<u8> {
     };
     check(&mut code);
     for other in 1..=others {
-        let waits = code.mark();
+        let waits = wait(&mut code);
         code.op(i(Opcode::Ld, T[0], turns, 64 * i32::from(other) + 8));
         code.branch(Opcode::Beq, T[0], ZERO, waits);
     }
@@ -75,9 +84,12 @@ fn program(others: u8, in_turn: bool) -> Vec<u8> {
     let reads = code.mark();
     code.op(i(Opcode::Addi, round, round, 1));
     if in_turn {
-        let waits = code.mark();
+        let waits = wait(&mut code);
         code.op(i(Opcode::Ld, T[0], turns, 0));
         code.branch(Opcode::Bltu, T[0], round, waits);
+    }
+    if fenced {
+        code.op(Op::of(Opcode::FenceI));
     }
     code.op(i(Opcode::Jalr, RA, function, 0));
     code.op(s(Opcode::Sd, round, T[2], 0));
@@ -97,7 +109,7 @@ fn program(others: u8, in_turn: bool) -> Vec<u8> {
 fn check(others: u8, in_turn: bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("one.cantus");
-    let guest = Guest::new("changing code", elf::file(BASE, &program(others, in_turn), 0x5000));
+    let guest = Guest::new("changing code", elf::file(BASE, &program(others, in_turn, false), 0x5000));
     for (seed, executor) in [Executor::Interp, Executor::Jit, Executor::Mixed].into_iter().enumerate() {
         for slice in [7, 200, 3_000] {
             let options = Options {
@@ -136,4 +148,31 @@ fn mmu_3_code_is_what_its_writer_said_before() {
 fn mmu_3_code_that_is_written_while_it_runs_is_replayed_as_it_was() {
     check(1, false);
     check(3, false);
+}
+
+#[test]
+fn mmu_2_a_free_run_sees_changed_code_at_a_fence() {
+    for others in [1, 3] {
+        let guest = Guest::new("changing code", elf::file(BASE, &program(others, true, true), 0x5000));
+        for (seed, executor) in [Executor::Interp, Executor::Jit, Executor::Mixed].into_iter().enumerate() {
+            for slice in [7, 200, 3_000] {
+                for workers in [1, 2] {
+                    let options = Options {
+                        cores: usize::from(others) + 1,
+                        ram_bytes: 1 << 20,
+                        workers,
+                        clock: ClockPolicy::Virtual,
+                        policy: Policy::Random { slice_max: slice },
+                        seed: seed as u64,
+                        steps_max: Some(20_000_000_000),
+                        executor,
+                        ..Options::default()
+                    };
+                    let ran = run(&guest, &options).expect("it can be run");
+                    let case = format!("{others} others, {executor:?}, slices of {slice}, {workers} workers");
+                    assert_eq!(ran.outcome, Outcome::Exit(0), "{case}");
+                }
+            }
+        }
+    }
 }

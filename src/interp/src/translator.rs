@@ -134,7 +134,7 @@ impl<P: Port> Running<'_, P> {
         // SAFETY: the caller's. It lives until `bury`, which only the interpreter's loop calls, even if it is dropped here.
         let Block { ops, starts, .. } = unsafe { block.as_ref() };
         let data = self.data_mode();
-        let stamp = self.context.stamp(self.core);
+        let fetches = (self.context.stamp(self.core), self.core.code_epoch);
         // No more than a mark that whoever ends the block sets lower.
         self.context.limit = usize::MAX;
         let mut step = Step {
@@ -148,7 +148,7 @@ impl<P: Port> Running<'_, P> {
         };
         let (index, end) = match execute(&ops[index], &mut step) {
             Ok(Flow::Next) if self.context.limit == usize::MAX && self.context.exit.is_none() => return None,
-            Ok(Flow::Sync) if self.context.exit.is_none() && self.is_no_news(stamp) => return None,
+            Ok(Flow::Sync) if self.context.exit.is_none() && self.is_no_news(fetches) => return None,
             Ok(flow) => (index + 1, Ok(flow)),
             Err(stop) => (index, Err(stop)),
         };
@@ -156,10 +156,11 @@ impl<P: Port> Running<'_, P> {
     }
 
     /// Whether a step after which code must be fetched anew, and an interrupt may be due, has come to neither: there is none,
-    /// and what can be fetched is what it was at `stamp`. The mode of loads and stores is that from there on.
-    fn is_no_news(&mut self, stamp: u64) -> bool {
+    /// and what can be fetched is what it was at this stamp and code epoch. The mode of loads and stores is that from there on.
+    fn is_no_news(&mut self, fetches: (u64, u64)) -> bool {
         self.context.refresh(self.core);
-        self.context.stamp(self.core) == stamp && self.core.hart.pending_interrupt().is_none()
+        (self.context.stamp(self.core), self.core.code_epoch) == fetches
+            && self.core.hart.pending_interrupt().is_none()
     }
 
     /// Executes the operations of a block that starts at `pc` from the one at `index` to its end, or to where one of them
