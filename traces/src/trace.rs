@@ -240,8 +240,8 @@ impl Trace {
     }
 
     /// How far each core can be replayed, by number: as far as all events are known, and no order edge waits for what
-    /// another core did beyond that. Of a complete trace, where the cores ended; else not beyond the last position whose events
-    /// are known, since the recorded core may have ended there.
+    /// another core did beyond that. Of a complete trace, where the cores ended. Else a core whose events are known up to a
+    /// position may have ended there without another step: it makes one only if another core comes after that.
     ///
     /// # Errors
     ///
@@ -254,16 +254,18 @@ impl Trace {
             .zip(0..)
             .map(|(core, number): (_, usize)| match ends.get(number) {
                 Some(end) if core.stop.is_none() => end.position,
-                Some(_) | None => Position(core.extent.reached.0.saturating_sub(1)),
+                Some(_) | None => core.extent.reached,
             })
             .collect();
         if cores.iter().all(|core| core.stop.is_none()) && !ends.is_empty() {
             return Ok(horizon);
         }
+        let known = horizon.clone();
         // A core that must stop early may make those wait that come after it, and so on. Each round moves at least one
         // core back, and a real recording needs no more rounds than there are cores.
-        loop {
+        let awaited = loop {
             let mut moved = false;
+            let mut awaited_most = vec![Position(0); known.len()];
             for core in self.cores() {
                 for event in self.stream(core).until_damage() {
                     let (position, event) = event?;
@@ -276,12 +278,20 @@ impl Trace {
                         moved = true;
                         break;
                     }
+                    let most = &mut awaited_most[after.index()];
+                    *most = awaited.max(*most);
                 }
             }
             if !moved {
-                return Ok(horizon);
+                break awaited_most;
+            }
+        };
+        for (number, end) in horizon.iter_mut().enumerate() {
+            if *end == known[number] && ends.get(number).is_none_or(|footer| footer.position != *end) {
+                *end = Position(end.0.saturating_sub(1)).max(awaited[number]);
             }
         }
+        Ok(horizon)
     }
 
     pub(crate) fn inner(&self) -> &Inner {

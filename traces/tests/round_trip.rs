@@ -270,5 +270,6 @@ fn an_unfinished_trace_is_written_again_as_far_as_it_goes() {
     assert!(matches!(copy.completeness(), Completeness::Killed { torn_bytes: 0, .. }));
     assert_eq!(copy.read_all().unwrap(), [vec![], vec![(Position(6), Event::Lines(8))]]);
     assert_eq!(copy.extent(CoreId(1)).unwrap().reached, Position(70));
-    assert_eq!(copy.horizon().unwrap(), [Position(0), Position(70)]);
+    // Whether the core has made the step before is not known.
+    assert_eq!(copy.horizon().unwrap(), [Position(0), Position(69)]);
 }

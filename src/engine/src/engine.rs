@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::groups::Spent;
 use crate::port::Window;
 use crate::schedule::Schedule;
-use crate::scheduler::{Account, Back, Done, Others, Picked};
+use crate::scheduler::{Account, Back, Done, Picked};
 use crate::{Boundary, Clock, ClockPolicy, Console, Exits, Host, Next, Outcome, Outside, Policy, Work};
 use cantus_interp::{Core, Executor, Exit};
 use cantus_traces::CoreId;
@@ -85,6 +85,13 @@ enum Turn {
     Over,
 }
 
+/// What the scheduler has chosen for a core: for so many steps, beside others, and when it gives way if it spins.
+struct Chosen {
+    slice: u64,
+    others: bool,
+    spins: u32,
+}
+
 /// Divides a worker's time with a core into what was useful and what was lost.
 struct Watch {
     spent: Spent,
@@ -137,8 +144,6 @@ impl Watch {
     }
 }
 
-/// How often a core says that it spins before it gives way to others that spin, too.
-const SPINS_MAX: u32 = 16;
 /// How often a worker looks whether the core that it has just run can go on, where no other core is ready.
 const LOOKS: u32 = 64;
 /// The same where others are. At a core that was blocked before, it looks once.
@@ -241,8 +246,10 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         let mut last = None;
         loop {
             let picked = scheduler.pick(clock, || self.outside.is_stopped(), || self.outside.is_input_open());
-            let (id, slice, others, waited) = match picked {
-                Picked::Core { core, slice, others, waited } => (core, slice, others, waited),
+            let (id, chosen, waited) = match picked {
+                Picked::Core { core, slice, others, spins, waited } => {
+                    (core, Chosen { slice, others, spins }, waited)
+                }
                 Picked::Over => return,
                 Picked::Cut(cores) => {
                     self.cut(&cores);
@@ -256,7 +263,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             let mut running = place.lock().take().expect("a ready core is in its place");
             let before = running.core.position;
             let mut watch = keeps_accounts.then(|| Watch::start(last.filter(|_| !waited)));
-            let turn = self.turns(id, &mut running, slice, others, &mut watch);
+            let turn = self.turns(id, &mut running, chosen, &mut watch);
             let steps = running.core.position - before;
             let seen = running.core.hart.lines;
             running.blocked = matches!(turn, Turn::Blocked);
@@ -319,8 +326,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
         &self,
         id: CoreId,
         running: &mut Running<B::Lane, E>,
-        slice: u64,
-        others: Others,
+        Chosen { slice, others, spins }: Chosen,
         watch: &mut Option<Watch>,
     ) -> Turn {
         let end = running.core.position.saturating_add(slice);
@@ -341,7 +347,7 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             }
             let before = running.core.position;
             self.boundary.unpark(&mut running.lane, &mut running.core);
-            let turn = self.turn(id, running, end, others);
+            let turn = self.turn(id, running, end, spins);
             self.boundary.park(&mut running.lane, &running.core);
             let steps = running.core.position - before;
             blocked = matches!(turn, Turn::Blocked);
@@ -349,14 +355,14 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
             if !blocked {
                 return turn;
             }
-            looks_max = if others == Others::None { LOOKS } else { LOOKS_BESIDE_OTHERS };
+            looks_max = if others { LOOKS_BESIDE_OTHERS } else { LOOKS };
         }
     }
 
     /// One turn: from safepoint to safepoint, until the core has to stop.
-    fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64, others: Others) -> Turn {
+    fn turn(&self, id: CoreId, running: &mut Running<B::Lane, E>, end: u64, spins: u32) -> Turn {
         let Running { core, executor, lane, counted, exits, asleep, .. } = running;
-        let mut spins = 0;
+        let mut spins_left = spins;
         let ram = core.ram.clone();
         let limit = self.configuration.steps_max.unwrap_or(u64::MAX);
         loop {
@@ -446,8 +452,8 @@ impl<B: Boundary, E: Executor> Engine<B, E> {
                 Exit::Wait if B::LIVE => *asleep = true,
                 Exit::Yield if B::LIVE => {
                     self.outside.clock.spun();
-                    spins += 1;
-                    if others == Others::Working || spins == SPINS_MAX {
+                    spins_left -= 1;
+                    if spins_left == 0 {
                         return Turn::Spinning;
                     }
                 }

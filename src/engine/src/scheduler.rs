@@ -32,7 +32,10 @@ pub(crate) enum Picked {
         core: CoreId,
         /// For so many steps at most.
         slice: u64,
-        others: Others,
+        /// Other cores are ready, too.
+        others: bool,
+        /// So often it may say that it spins before it gives way.
+        spins: u32,
         /// The worker had to wait.
         waited: bool,
     },
@@ -44,16 +47,6 @@ pub(crate) enum Picked {
     AllBlocked(CoreId),
     /// These cores, all whose part is not over, have come to a cut. Until [`Scheduler::cut_over`], nothing else is picked.
     Cut(Vec<CoreId>),
-}
-
-/// Which cores are ready besides one that was picked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Others {
-    None,
-    /// Only such as spin: they gave way when they ran last.
-    Spinning,
-    /// Others, too.
-    Working,
 }
 
 /// Where a core goes when its worker is done with it.
@@ -96,6 +89,8 @@ pub(crate) struct Account {
 const SLICE_BESIDE_BLOCKED: u64 = 4_000;
 /// The same while some core waits for another one, which tells it.
 const SLICE_BESIDE_WAITING: u64 = 20_000;
+/// How often a core says that it spins before it gives way to others that spin, too, or to none.
+const SPINS_BESIDE_SPINNING: u32 = 16;
 /// How often a worker looks whether a core has been told, before it sleeps: for some ten microseconds.
 const IDLE_LOOKS: u32 = 500;
 
@@ -240,12 +235,9 @@ impl Scheduler {
                     (false, false) => slice,
                 };
                 picked_in[core.index()] = *round;
-                let others = match ready.iter().all(|other| spins[other.index()]) {
-                    _ if ready.is_empty() => Others::None,
-                    true => Others::Spinning,
-                    false => Others::Working,
-                };
-                return Picked::Core { core, slice, others, waited };
+                let may_spin = schedule.is_fair() && ready.iter().all(|other| spins[other.index()]);
+                let spins = if may_spin { SPINS_BESIDE_SPINNING } else { 1 };
+                return Picked::Core { core, slice, others: !ready.is_empty(), spins, waited };
             }
             let idle = queue.busy == 0;
             let is_virtual = clock.policy() == ClockPolicy::Virtual;
