@@ -25,7 +25,7 @@ const BUGS: [&str; 9] = [
 /// Seeds that a hunt may take.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 /// Steps of the longest slice: some rounds of a program.
-const SLICE_MAX: u64 = 2_000;
+const SLICE_MAX: u64 = 6_000;
 /// Every how many steps a trace has a checkpoint.
 const CHECKPOINT_INTERVAL: u64 = 200_000_000;
 /// Well before the programs, which come last, and take no longer than twice the boot.

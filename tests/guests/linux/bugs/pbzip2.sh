@@ -3,8 +3,8 @@
 # soon as the last block is written, while consumers may still be about to take it.
 #
 # Compresses a few blocks of zeros, which take no longer than a thread takes to begin, with many more consumers than blocks:
-# those that come late find the mutex gone. With 2 cores, `hunt --schedule random:2000` and 5 rounds, the seeds 1 to 10 fail
-# four times: a consumer locks a null pointer. The fixed one passes them all.
+# those that come late find the mutex gone. With 2 cores, `--schedule random:6000` and 10 rounds, four of the seeds 1 to 6
+# fail: a consumer locks a null pointer. The fixed one passes them all.
 name=${0##*/}
 rounds=${1:-10}
 cd /tmp || exit 2
