@@ -13,8 +13,9 @@ const NANOSECONDS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_SECOND;
 pub enum ClockPolicy {
     /// As the host's does.
     Host,
-    /// A nanosecond for each instruction that every core which is not asleep retires on average, and [`SPIN`] for each time
-    /// that one says that it spins, which pauses for about as long on hardware; when all sleep, it jumps to the next timer, or goes there as the host's does while there may be input.
+    /// A nanosecond for each instruction that every core which is not asleep retires on average, and 40 for each time that one
+    /// says that it spins, which pauses for about as long on hardware. When all sleep, it jumps to the next timer, or goes
+    /// there as the host's does while there may be input.
     Virtual,
 }
 
@@ -184,6 +185,8 @@ mod tests {
         clock.set(5);
         clock.advance(100);
         assert_eq!(clock.now(), 6);
+        (0..10).for_each(|_| clock.spun());
+        assert_eq!(clock.now(), 6 + 10 * SPIN / NANOSECONDS_PER_TICK);
     }
 
     #[test]

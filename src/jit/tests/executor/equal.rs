@@ -368,20 +368,8 @@ fn rep_2_rotations_by_shifts() {
             };
         }
         text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
-        let of = |threshold| {
-            let mut board = Board::new(&text);
-            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
-            (8..11).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
-            // Now and then they are not aligned.
-            board.core.hart.x[20] = DATA + seed % 16 / 15;
-            board
-        };
-        compare_runs(
-            [of((seed % 3) as u32), of(u32::MAX)],
-            200,
-            || numbers.below(40),
-            &format!("seed {seed:#x}:\n{text}"),
-        );
+        // Now and then accesses are not aligned.
+        compare_text(&text, seed, DATA + seed % 16 / 15, 200, || numbers.below(40));
     }
 }
 
@@ -424,20 +412,8 @@ fn rep_2_branches_over_little() {
             }
         }
         text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
-        let of = |threshold| {
-            let mut board = Board::new(&text);
-            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
-            (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
-            board.core.hart.x[20] = DATA;
-            board
-        };
         let longest = numbers.pick(&[6, 60, 300]);
-        compare_runs(
-            [of((seed % 3) as u32), of(u32::MAX)],
-            600,
-            || numbers.below(longest),
-            &format!("seed {seed:#x}:\n{text}"),
-        );
+        compare_text(&text, seed, DATA, 600, || numbers.below(longest));
     }
 }
 
@@ -484,6 +460,18 @@ fn rep_2_registers_that_walk_through_memory() {
             &format!("seed {seed:#x}:\n{text}"),
         );
     }
+}
+
+/// Runs a program, whose x8 to x11 are random and whose x20 is `data`, as code and interpreted, for so many steps.
+fn compare_text(text: &str, seed: u64, data: u64, steps: u64, pause: impl FnMut() -> u64) {
+    let of = |threshold| {
+        let mut board = Board::new(text);
+        board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+        (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
+        board.core.hart.x[20] = data;
+        board
+    };
+    compare_runs([of((seed % 3) as u32), of(u32::MAX)], steps, pause, &format!("seed {seed:#x}:\n{text}"));
 }
 
 /// Runs both for so many steps, with a look at them every so often, and in the end at what they have asked.
