@@ -9,17 +9,25 @@
 //! as neither translations of code nor grants change, nor the mode of fetches; and it is still in memory as long as none
 //! was let go of, which happens to many of them together.
 
+mod text;
+
+use cantus_isa::riscv::op::Opcode;
 use cantus_isa::riscv::{Op, decode, length};
 use cantus_isa::{Gpa, address::PAGE_SIZE};
 use cantus_memory::{LINE_SIZE, PageIndex, Ram, Tlb, Untouched};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use text::Text;
 
 /// Operations of a block at most.
 pub const OPS_MAX: usize = 64;
-/// Blocks at most. Debian's kernel executes some 150,000 until there is a shell; with 32,768, half a million were decoded.
-const BLOCKS: usize = 1 << 17;
+/// Blocks at most. Debian's kernel executes some 180,000 on four cores until there is a shell. With 131,072, 300,000 were
+/// decoded, and each one that drove out another let code that had been translated go stale, and links; with these, 196,000.
+/// Twice as many give 188,000. A core touches only so much of the table as it executes code.
+const BLOCKS: usize = 1 << 19;
+/// Bytes that are read at once for decoding: most blocks are shorter.
+const READ_TOGETHER: usize = 64;
 /// So many dropped blocks are let go of together.
 const BURIED_TOGETHER: usize = 512;
 /// The code epoch of a block that was dropped: no core reaches it.
@@ -27,10 +35,8 @@ const DROPPED: u64 = u64::MAX;
 
 /// Operations that follow each other in memory, all in one page.
 pub struct Block {
-    /// The operations, at least one. Only the last may end a block.
-    pub(crate) ops: Box<[Op]>,
-    /// Distance of each operation from the first, in halfwords, and of the end.
-    pub(crate) starts: Box<[u8]>,
+    /// The operations, at least one, of which only the last may end a block; and their bytes.
+    text: Text,
     /// Two numbers of the translator's own; 0 at first.
     pub mark: Cell<(u32, u32)>,
     /// The blocks that came after it lately.
@@ -42,7 +48,6 @@ pub struct Block {
     /// It ends at the end of its line, and may be used where only this line may be read.
     line: bool,
     address: Gpa,
-    source: Box<[u8]>,
 }
 
 /// What comes after a block when it goes on at a virtual address, while the stamp is the same.
@@ -88,10 +93,16 @@ impl Block {
         let room = (unit - address.0 % unit).min(4 * OPS_MAX as u64) as usize;
         let mut buffer = [0; 4 * OPS_MAX];
         let bytes = &mut buffer[..room];
-        ram.read(address, bytes);
-        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        let (mut ops, mut starts, mut at) = (Vec::with_capacity(16), vec![0], 0);
-        while ops.len() < OPS_MAX && at + 2 <= room {
+        let mut read = 0;
+        let (mut ops, mut starts) = ([Op::of(Opcode::Addi); OPS_MAX], [0; OPS_MAX + 1]);
+        let (mut count, mut at) = (0, 0);
+        while count < OPS_MAX && at + 2 <= room {
+            if at + 4 > read && read < room {
+                let more = READ_TOGETHER.min(room - read);
+                ram.read(Gpa(address.0 + read as u64), &mut bytes[read..read + more]);
+                read += more;
+            }
+            let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
             let low = half(at);
             let end = at + usize::from(length(low));
             if end > room {
@@ -99,24 +110,23 @@ impl Block {
             }
             let high = if end - at == 4 { half(at + 2) } else { 0 };
             let Ok(op) = decode(u32::from(low) | u32::from(high) << 16) else { break };
-            ops.push(op);
-            starts.push((end / 2) as u8);
+            ops[count] = op;
+            count += 1;
+            starts[count] = (end / 2) as u8;
             at = end;
             if op.code.ends_block() {
                 break;
             }
         }
         let nothing = Cell::new(Link { pc: 0, stamp: 0, to: NonNull::dangling() });
-        (!ops.is_empty()).then(|| Self {
-            ops: ops.into(),
-            starts: starts.into(),
+        (count != 0).then(|| Self {
+            text: Text::new(&ops[..count], &starts[..=count], &bytes[..at]),
             mark: Cell::new((0, 0)),
             links: [nothing.clone(), nothing],
             host: ram.host(address) as u64,
             epoch: Cell::new(epoch),
             line,
             address,
-            source: bytes[..at].into(),
         })
     }
 
@@ -141,17 +151,29 @@ impl Block {
 
     /// The operations: each with its distance from the block's start, in bytes.
     pub fn ops(&self) -> impl Iterator<Item = (u64, &Op)> {
-        self.starts.iter().zip(&self.ops).map(|(&start, op)| (2 * u64::from(start), op))
+        self.starts().iter().zip(self.text.ops()).map(|(&start, op)| (2 * u64::from(start), op))
+    }
+
+    /// The operations alone.
+    #[inline(always)]
+    pub(crate) fn text(&self) -> &[Op] {
+        self.text.ops()
+    }
+
+    /// Distance of each operation from the first, in halfwords, and of the end.
+    #[inline(always)]
+    pub(crate) fn starts(&self) -> &[u8] {
+        self.text.starts()
     }
 
     /// How many operations there are.
     pub fn len(&self) -> usize {
-        self.ops.len()
+        self.text.len()
     }
 
     /// Whether there are none; never.
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.text.len() == 0
     }
 
     /// Guest physical address of its first byte.
@@ -166,23 +188,24 @@ impl Block {
 
     /// Its bytes.
     pub fn source(&self) -> &[u8] {
-        &self.source
+        self.text.source()
     }
 
     /// Its length in bytes.
     pub fn bytes(&self) -> u64 {
-        self.source.len() as u64
+        self.source().len() as u64
     }
 
     fn is_current(&self, ram: &Ram) -> bool {
         let mut buffer = [0; 4 * OPS_MAX];
-        let bytes = &mut buffer[..self.source.len()];
+        let source = self.source();
+        let bytes = &mut buffer[..source.len()];
         ram.read(self.address, bytes);
-        *bytes == *self.source
+        *bytes == *source
     }
 
     fn end(&self) -> u64 {
-        self.address.0 + self.source.len() as u64
+        self.address.0 + self.bytes()
     }
 
     fn overlaps(&self, start: u64, end: u64) -> bool {
@@ -335,7 +358,9 @@ impl Blocks {
         block.epoch.set(DROPPED);
         let page = ram.page(block.address).expect("blocks lie in RAM");
         if let Some(code) = self.pages.get_mut(&page) {
-            code.places.retain(|&other| other as usize != place);
+            if let Some(at) = code.places.iter().rposition(|&other| other as usize == place) {
+                code.places.swap_remove(at);
+            }
             if code.places.is_empty() {
                 self.pages.remove(&page);
                 tlb.clear_code(page);

@@ -65,7 +65,8 @@ impl Code {
     #[inline(always)]
     unsafe fn of(block: NonNull<Block>) -> Self {
         // SAFETY: the caller's.
-        let Block { ops, starts, .. } = unsafe { block.as_ref() };
+        let text = unsafe { block.as_ref() };
+        let (ops, starts) = (text.text(), text.starts());
         Self { ops: ops.as_ptr(), starts: starts.as_ptr(), length: ops.len(), block: Some(block) }
     }
 }
@@ -250,7 +251,7 @@ impl<T: Translator> Executor for Interp<T> {
                     Ran::Within(ended) => {
                         last = Some(ended.block);
                         // SAFETY: it has just run, and `bury` comes behind this.
-                        starts = unsafe { ended.block.as_ref() }.starts.as_ptr();
+                        starts = unsafe { ended.block.as_ref() }.starts().as_ptr();
                         (pc, index) = (ended.pc, ended.index);
                         ended.end
                     }

@@ -132,7 +132,8 @@ impl<P: Port> Running<'_, P> {
     #[inline(never)]
     pub unsafe fn step(&mut self, block: NonNull<Block>, pc: u64, index: usize) -> Option<Ended> {
         // SAFETY: the caller's. It lives until `bury`, which only the interpreter's loop calls, even if it is dropped here.
-        let Block { ops, starts, .. } = unsafe { block.as_ref() };
+        let text = unsafe { block.as_ref() };
+        let (ops, starts) = (text.text(), text.starts());
         let data = self.data_mode();
         let fetches = (self.context.stamp(self.core), self.core.code_epoch);
         // No more than a mark that whoever ends the block sets lower.
