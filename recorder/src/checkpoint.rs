@@ -6,7 +6,7 @@
 
 use crate::state::Pace;
 use crate::{Lane, Recorder};
-use cantus_engine::{Stopwatch, write_core};
+use cantus_engine::{Stopwatch, share, write_core};
 use cantus_interp::Core;
 use cantus_memory::{PageIndex, Ram};
 use cantus_traces::{Checkpoint, ContentDigest, Position, limits::PAGE_BYTES};
@@ -67,6 +67,9 @@ impl Keep {
         }
     }
 }
+
+/// Pages whose digests one thread takes at once.
+const PAGES_TOGETHER: usize = 256;
 
 /// Which cuts have checkpoints, and which of them the trace holds.
 pub(crate) struct Checkpoints {
@@ -159,7 +162,7 @@ impl Recorder {
             positions: cores.iter().map(|(core, _)| Position(core.position)).collect(),
             cores: states,
             devices: self.checkpoints.devices.state(),
-            pages: ram.take_changed().into_iter().map(|page| self.store(&ram, page)).chain(pages).collect(),
+            pages: self.store(&ram, &ram.take_changed()).into_iter().chain(pages).collect(),
         });
         if let Some(first) = self.checkpoints.keep.as_ref().and_then(|keep| written.outlived(keep)) {
             writer.drop_before(first);
@@ -184,7 +187,11 @@ impl Recorder {
             positions,
             cores: cores.iter().map(|(core, lane)| state(core, lane)).collect(),
             devices: self.checkpoints.devices.state(),
-            pages: ram.written_pages().map(|page| self.store(&ram, page)).chain(pages).collect(),
+            pages: self
+                .store(&ram, &ram.written_pages().collect::<Vec<_>>())
+                .into_iter()
+                .chain(pages)
+                .collect(),
         });
     }
 
@@ -194,10 +201,22 @@ impl Recorder {
         changed.map(|number| (number, self.cuts.writer.page(&devices.page(number)))).collect()
     }
 
-    fn store(&self, ram: &Ram, page: PageIndex) -> (u64, ContentDigest) {
-        let mut bytes = [0; PAGE_BYTES];
-        ram.read(ram.address(page), &mut bytes);
-        (u64::from(page.0), self.cuts.writer.page(&bytes))
+    /// Stores these pages, in their order; their digests are taken side by side.
+    fn store(&self, ram: &Ram, pages: &[PageIndex]) -> Vec<(u64, ContentDigest)> {
+        let contents = |page: PageIndex| {
+            let mut bytes = [0; PAGE_BYTES];
+            ram.read(ram.address(page), &mut bytes);
+            bytes
+        };
+        let parts: Vec<_> = pages.chunks(PAGES_TOGETHER).collect();
+        let digests = share(parts.len(), |part| {
+            parts[part].iter().map(|&page| ContentDigest::of(&contents(page))).collect::<Vec<_>>()
+        });
+        let store = |(&page, digest): (&PageIndex, ContentDigest)| {
+            self.cuts.writer.page_of(digest, &contents(page));
+            (u64::from(page.0), digest)
+        };
+        pages.iter().zip(digests.concat()).map(store).collect()
     }
 }
 

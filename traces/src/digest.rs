@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Digest;
@@ -59,6 +60,49 @@ impl DigestHasher {
     /// The first half of [`DigestHasher::content_digest`].
     pub fn digest(&self) -> Digest {
         Digest::from(self.content_digest())
+    }
+}
+
+/// Bytes of a piece of a long message, but for the last, which has at least one and at most as many. Pieces can be hashed
+/// side by side. A power of two, so that each is a subtree of BLAKE3's (section 2.1 of its paper).
+pub const PIECE_BYTES: u64 = 1 << 22;
+
+/// What is left of a piece of a long message: its chaining value.
+#[derive(Clone, Copy)]
+pub struct HashedPiece(ChainingValue);
+
+impl DigestHasher {
+    /// A hasher of the piece with this number, counted from 0, of a message that has more than one.
+    pub fn of_piece(number: u64) -> DigestHasher {
+        let mut hasher = DigestHasher::new();
+        hasher.0.set_input_offset(number * PIECE_BYTES);
+        hasher
+    }
+
+    /// What is left of the piece, all of whose bytes have been added.
+    pub fn piece(&self) -> HashedPiece {
+        HashedPiece(self.0.finalize_non_root())
+    }
+}
+
+impl ContentDigest {
+    /// The digest of the message that these are all pieces of, in their order; none if it has one piece or none.
+    pub fn of_pieces(pieces: &[HashedPiece]) -> Option<ContentDigest> {
+        let (left, right) = halves(pieces)?;
+        let root = merge_subtrees_root(&merged(left), &merged(right), Mode::Hash);
+        Some(ContentDigest(*root.as_bytes()))
+    }
+}
+
+/// The pieces of a node's left subtree, which are as many as a power of two, and more than half; and those of its right one.
+fn halves(pieces: &[HashedPiece]) -> Option<(&[HashedPiece], &[HashedPiece])> {
+    (pieces.len() > 1).then(|| pieces.split_at(pieces.len().div_ceil(2).next_power_of_two()))
+}
+
+fn merged(pieces: &[HashedPiece]) -> ChainingValue {
+    match halves(pieces) {
+        Some((left, right)) => merge_subtrees_non_root(&merged(left), &merged(right), Mode::Hash),
+        None => pieces[0].0,
     }
 }
 
@@ -152,6 +196,27 @@ mod tests {
         hasher.update(b"tus");
         assert_eq!(hasher.content_digest(), ContentDigest::of(b"cantus"));
         assert_eq!(hasher.digest(), Digest::of(b"cantus"));
+    }
+
+    #[test]
+    fn pieces_that_are_hashed_apart_make_no_difference() {
+        let piece = PIECE_BYTES as usize;
+        let message: Vec<u8> = (0..7 * piece as u32 + 3).map(|at| (at ^ at >> 9) as u8).collect();
+        for length in
+            [piece + 1, 2 * piece, 3 * piece - 1024, 4 * piece, 4 * piece + 5, 6 * piece, message.len()]
+        {
+            let message = &message[..length];
+            let mut pieces = Vec::new();
+            for (bytes, number) in message.chunks(piece).zip(0..) {
+                let mut hasher = DigestHasher::of_piece(number);
+                bytes.chunks(piece / 4 + 1).for_each(|bytes| hasher.update(bytes));
+                pieces.push(hasher.piece());
+            }
+            assert_eq!(ContentDigest::of_pieces(&pieces), Some(ContentDigest::of(message)), "{length} bytes");
+            pieces.swap(0, 1);
+            assert_ne!(ContentDigest::of_pieces(&pieces), Some(ContentDigest::of(message)), "{length} bytes");
+        }
+        assert_eq!(ContentDigest::of_pieces(&[]), None);
     }
 
     #[test]

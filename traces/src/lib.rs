@@ -40,7 +40,7 @@ mod source;
 mod trace;
 
 pub use core_stream::CoreStream;
-pub use digest::{ContentDigest, DigestHasher};
+pub use digest::{ContentDigest, DigestHasher, HashedPiece, PIECE_BYTES};
 pub use error::TraceError;
 pub use event_stream::EventStream;
 pub use footer::{CoreEnd, EndReason, Footer, Totals};

@@ -27,17 +27,16 @@ pub(crate) struct PageStore {
 }
 
 impl PageStore {
-    /// Takes a page, and gives the chunk that it filled, if it did.
-    pub(crate) fn put(&mut self, page: &[u8; PAGE_BYTES]) -> (ContentDigest, Option<Record>) {
-        let digest = ContentDigest::of(page);
+    /// Takes a page with this digest, and gives the chunk that it filled, if it did.
+    pub(crate) fn put(&mut self, digest: ContentDigest, page: &[u8; PAGE_BYTES]) -> Option<Record> {
         if *page == ZERO_PAGE || !self.held.insert(digest) {
-            return (digest, None);
+            return None;
         }
         self.waiting.extend_from_slice(&digest.0);
         self.waiting.extend_from_slice(page);
         self.count += 1;
         let full = self.count as usize == PAGES_IN_CHUNK_MAX;
-        (digest, if full { self.take() } else { None })
+        if full { self.take() } else { None }
     }
 
     /// Whether the trace holds a page with this content, or needs none.

@@ -130,9 +130,10 @@ fn store_pages(trace: &Trace, first: &Checkpoint, output: &mut Output) -> Result
     let mut pages = PageStore::default();
     let mut failure = None;
     trace.each_stored_page(|page| {
+        let digest = ContentDigest::of(page);
         if failure.is_none()
-            && wanted.contains(&ContentDigest::of(page))
-            && let (_, Some(full)) = pages.put(page)
+            && wanted.contains(&digest)
+            && let Some(full) = pages.put(digest, page)
         {
             failure = output.record(&full).err();
         }

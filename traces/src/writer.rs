@@ -179,13 +179,18 @@ impl TraceWriter {
 
     /// Stores a page's contents, if the trace does not hold them yet, and gives their digest.
     pub fn page(&self, page: &[u8; PAGE_BYTES]) -> ContentDigest {
+        let digest = ContentDigest::of(page);
+        self.page_of(digest, page);
+        digest
+    }
+
+    /// The same for a page whose digest has been taken already. A reader refuses a page with another one.
+    pub fn page_of(&self, digest: ContentDigest, page: &[u8; PAGE_BYTES]) {
         // The chunk is sent under the lock: a checkpoint that another thread writes comes after the pages that it names.
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let (digest, full) = pages.put(page);
-        if let Some(chunk) = full {
+        if let Some(chunk) = pages.put(digest, page) {
             self.send(chunk);
         }
-        digest
     }
 
     /// Writes a checkpoint, all of whose pages were given to [`TraceWriter::page`].

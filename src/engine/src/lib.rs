@@ -19,6 +19,7 @@ mod outside;
 mod port;
 mod schedule;
 mod scheduler;
+mod shared_work;
 
 pub use boundary::{Boundary, Next, digest_state};
 pub use bus::{Bus, BusContext, Stop};
@@ -29,6 +30,7 @@ pub use engine::{Configuration, Ended, Engine, Finished};
 pub use free::Free;
 pub use outside::{Console, Host, NoHost, Outside};
 pub use schedule::Policy;
+pub use shared_work::share;
 
 use cantus_traces::CoreId;
 

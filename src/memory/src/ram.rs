@@ -227,6 +227,14 @@ impl Ram {
         }
     }
 
+    /// Whether a page holds nothing but zeroes.
+    pub fn is_zero(&self, page: PageIndex) -> bool {
+        let from = self.host_range(self.address(page), PAGE_SIZE);
+        // SAFETY: `host_range` has checked the whole page.
+        let is_zero = |at| unsafe { host::load(from.add(at), Width::Double) } == 0;
+        (0..PAGE_SIZE as usize).step_by(WORD).all(is_zero)
+    }
+
     /// Copies bytes into the guest. Panics where they are not RAM.
     pub fn write(&self, address: Gpa, from: &[u8]) {
         let into = self.host_range(address, from.len() as u64);
@@ -305,5 +313,17 @@ mod tests {
         assert_eq!(ram.take_changed(), [64, 129].map(PageIndex));
         let written: Vec<_> = ram.written_pages().collect();
         assert_eq!(written, [0, 64, 129, 130].map(PageIndex));
+    }
+
+    #[test]
+    fn a_page_is_zero_if_all_of_its_bytes_are() {
+        let ram = Ram::new(Gpa(0x8000_0000), 3 * PAGE_SIZE, Vec::new()).expect("memory");
+        for at in [0, 1, 2047, PAGE_SIZE - 1] {
+            let address = Gpa(0x8000_0000 + PAGE_SIZE + at);
+            ram.store(address, Width::Byte, 0x80);
+            assert_eq!([0, 1, 2].map(|page| ram.is_zero(PageIndex(page))), [true, false, true]);
+            ram.store(address, Width::Byte, 0);
+            assert!(ram.is_zero(PageIndex(1)));
+        }
     }
 }
