@@ -1,7 +1,8 @@
 //! How much a translator may use, and when it translates.
 
-/// Bytes of code that a machine keeps, whatever its cores.
-pub const CODE_BYTES: usize = 32 << 20;
+/// Bytes of code that a machine keeps, whatever its cores. A boot of Debian's kernel makes 18 MiB, and half of the works of the
+/// root image as much again.
+pub const CODE_BYTES: usize = 64 << 20;
 
 /// What a translator may use, and when it translates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
