@@ -25,6 +25,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: CODE_BYTES, threshold: 64, stretch: 2048, mixed: false }
+        Self { code_bytes: CODE_BYTES, threshold: 64, stretch: 8192, mixed: false }
     }
 }
