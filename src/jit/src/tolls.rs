@@ -216,3 +216,110 @@ fn lowest(ahead: &[Toll], places: &[usize]) -> Toll {
     let all = places.iter().map(|&place| ahead[place]);
     all.reduce(|a, b| a.with(b, i32::min)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that follow from a seed (Knuth's MMIX generator).
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % end
+        }
+    }
+
+    fn way(from: usize, to: usize, weight: u64) -> Way {
+        Way { from, to: Some(to), over: 0, weight }
+    }
+
+    fn out(from: usize, weight: u64) -> Way {
+        Way { from, to: None, over: 0, weight }
+    }
+
+    #[test]
+    fn what_is_paid_is_what_is_executed() {
+        for seed in 0..2000 {
+            let mut numbers = Numbers(seed);
+            let lengths: Vec<usize> = (0..1 + numbers.below(16)).map(|_| 1 + numbers.below(64)).collect();
+            let mut ways = Vec::new();
+            for from in 0..lengths.len() {
+                for _ in 0..1 + numbers.below(2) {
+                    let to = Some(numbers.below(lengths.len() + 1)).filter(|&to| to < lengths.len());
+                    let over = if to.is_some() && numbers.below(4) == 0 { 1 + numbers.below(4) } else { 0 };
+                    ways.push(Way { from, to, over, weight: numbers.below(100) as u64 });
+                }
+            }
+            let tolls = Tolls::choose(lengths.clone(), &ways);
+            let (mut place, mut paid, mut executed) = (0, tolls.paid(0), Toll::default());
+            // Since something was paid last.
+            let mut free = 0;
+            for _ in 0..1000 {
+                assert_eq!(paid - executed, tolls.paid(place), "seed {seed}: before block {place}");
+                executed = executed + Toll::of(lengths[place]);
+                let ahead = tolls.ahead(place);
+                assert_eq!(paid - executed, ahead, "seed {seed}: behind block {place}");
+                assert!((0..=AHEAD_MAX).contains(&ahead.steps) && (0..=AHEAD_MAX).contains(&ahead.blocks));
+                let behind: Vec<_> = ways.iter().filter(|way| way.from == place).collect();
+                let &Way { to, over, .. } = behind[numbers.below(behind.len())];
+                let Some(to) = to else {
+                    assert_eq!(paid - tolls.ahead(place), executed, "seed {seed}: outside of the unit");
+                    (place, paid, executed, free) = (0, tolls.paid(0), Toll::default(), 0);
+                    continue;
+                };
+                let cost = tolls.between(place, to);
+                paid = paid + cost;
+                if over != 0 && numbers.below(2) == 0 {
+                    // It is paid for, and not given back.
+                    (paid, executed) = (paid + Toll::of(over), executed + Toll::of(over));
+                }
+                free = if cost.steps > 0 { 0 } else { free + 1 };
+                assert!(free < lengths.len(), "seed {seed}: a circle of blocks that nobody pays for");
+                place = to;
+            }
+        }
+    }
+
+    #[test]
+    fn bits_say_what_is_taken_off() {
+        for steps in [0, 1, AHEAD_MAX, PAID_MAX] {
+            for blocks in [0, 1, PAID_MAX] {
+                let toll = Toll { steps, blocks };
+                assert_eq!(Toll::of_bits(toll.bits()), toll);
+            }
+        }
+        assert_eq!(Toll::of(5).bits(), (5 << BUDGET_SHIFT) - 1);
+    }
+
+    /// The ways that cost something, with what they do.
+    fn costs(lengths: &[usize], ways: &[Way]) -> Vec<(usize, Option<usize>, i32)> {
+        let tolls = Tolls::choose(lengths.to_vec(), ways);
+        let cost = |way: &Way| match way.to {
+            Some(to) => tolls.between(way.from, to).steps,
+            None => -tolls.ahead(way.from).steps,
+        };
+        ways.iter().map(|way| (way.from, way.to, cost(way))).filter(|&(.., cost)| cost != 0).collect()
+    }
+
+    #[test]
+    fn a_turn_of_a_loop_pays_once() {
+        let turn = [way(0, 1, 90), way(1, 2, 80), out(1, 10), way(2, 0, 70), out(2, 10)];
+        // The way that is gone least pays, and those who leave the loop early have the rest back.
+        assert_eq!(costs(&[3, 4, 5], &turn), [(1, None, -5), (2, Some(0), 12)]);
+        // Two ways that are as long as each other.
+        let both = [way(0, 1, 50), way(0, 2, 50), way(1, 3, 50), way(2, 3, 50), way(3, 0, 30), out(3, 2)];
+        assert_eq!(costs(&[3, 4, 4, 5], &both), [(3, Some(0), 12)]);
+        // One of them is longer.
+        assert_eq!(costs(&[3, 4, 6, 5], &both), [(2, Some(3), 2), (3, Some(0), 12)]);
+    }
+
+    #[test]
+    fn so_much_is_ahead_and_no_more() {
+        let ways: Vec<_> = (0..7).map(|from| way(from, from + 1, 10)).chain([out(7, 10)]).collect();
+        let tolls = Tolls::choose(vec![20; 8], &ways);
+        assert!((0..8).all(|place| tolls.paid(place).steps <= PAID_MAX));
+        assert!(costs(&[20; 8], &ways).len() < 3, "{:?}", costs(&[20; 8], &ways));
+    }
+}
