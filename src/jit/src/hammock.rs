@@ -107,7 +107,7 @@ impl Translator<'_> {
             Condition::Below => dynasm!(self.asm; .arch x64; cmovb r15, rax; cmovae Rq(home), rdx),
             Condition::NotBelow => dynasm!(self.asm; .arch x64; cmovae r15, rax; cmovb Rq(home), rdx),
         }
-        if to != from + 1 {
+        if to != from + 1 || self.unit.tolls.front(to) != Toll::default() {
             let label = self.entry(to);
             dynasm!(self.asm; .arch x64; jmp =>label);
         }

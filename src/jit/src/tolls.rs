@@ -88,12 +88,14 @@ pub(crate) struct Tolls {
     ahead: Vec<Toll>,
     /// Where most go on behind each block, if that is in the unit.
     usual: Vec<Option<usize>>,
+    /// What is paid in front of each block's code by most of those to whom the way there is not free.
+    front: Vec<Toll>,
 }
 
 impl Tolls {
     /// Those of a block that nothing is translated with.
     pub fn of_one(block: &Block) -> Self {
-        Self { lengths: vec![block.len()], ahead: vec![Toll::default()], usual: vec![None] }
+        Self::choose(vec![block.len()], &[])
     }
 
     /// Chooses those of blocks, of which each is executed so many times.
@@ -108,7 +110,31 @@ impl Tolls {
             *usual = ways.max_by_key(|way| way.weight).and_then(|way| way.to);
         }
         let ahead = ahead(&lengths, ways);
-        Self { lengths, ahead, usual }
+        let front = vec![Toll::default(); lengths.len()];
+        let mut tolls = Self { lengths, ahead, usual, front };
+        tolls.front = (0..tolls.front.len()).map(|place| tolls.most_paid(place, ways)).collect();
+        tolls
+    }
+
+    /// What those pay who come to a block from the code in front of it; where none do, what most others do.
+    fn most_paid(&self, place: usize, ways: &[Way]) -> Toll {
+        if place == 0 {
+            return self.paid(0);
+        }
+        let mut paid: Vec<(Toll, u64)> = Vec::new();
+        for &Way { from, over, weight, .. } in ways.iter().filter(|way| way.to == Some(place)) {
+            let toll = self.between(from, place);
+            if from + 1 == place {
+                // Who might skip something has paid before.
+                return if over == 0 { toll } else { Toll::default() };
+            }
+            match paid.iter_mut().find(|(other, _)| *other == toll) {
+                Some((_, sum)) => *sum += weight,
+                None if toll == Toll::default() => {}
+                None => paid.push((toll, weight)),
+            }
+        }
+        paid.into_iter().max_by_key(|&(_, sum)| sum).map_or_else(Toll::default, |(toll, _)| toll)
     }
 
     /// What is paid for when the block at this place begins: itself, and what is ahead.
@@ -124,6 +150,11 @@ impl Tolls {
     /// What the way between two blocks costs; it may be less than nothing.
     pub fn between(&self, from: usize, to: usize) -> Toll {
         self.paid(to) - self.ahead[from]
+    }
+
+    /// What is paid in front of the code of the block at this place.
+    pub fn front(&self, place: usize) -> Toll {
+        self.front[place]
     }
 
     /// Whether most go on at `to` behind `from`.

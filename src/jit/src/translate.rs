@@ -7,12 +7,11 @@
 //! ```text
 //! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
 //! entered:  registers that the unit has elsewhere
-//!           take the steps of the first block, and what is ahead, off the budget, or leave
 //!           for each block:
+//!               take what most have to pay who come here off the budget, or leave; for the first one, all (`tolls.rs`)
 //!               floating point is ready, if the block has some, or the block is interpreted
 //!               operations
-//!               jumps within the unit, with what is to pay (`tolls.rs`); into others of the page, linked once they are
-//!               known; others by landings
+//!               jumps within the unit; into others of the page, linked once they are known; others by landings
 //!           cold parts: steps, stubs of exits
 //! ```
 
@@ -92,6 +91,8 @@ pub(crate) struct Interpreted;
 /// Where the code of a block is. Whoever comes has paid for it, and for what is ahead.
 #[derive(Clone, Copy)]
 pub(crate) struct Labels {
+    /// Where it is paid for, if that is done right before it.
+    pub front: DynamicLabel,
     pub start: DynamicLabel,
     /// Where it is entered if the floating point that it needs is known to be ready.
     pub ready: DynamicLabel,
@@ -168,6 +169,7 @@ pub(crate) struct Translator<'a> {
 pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
     let labels = unit.blocks.iter().map(|block| Labels {
+        front: asm.new_dynamic_label(),
         start: asm.new_dynamic_label(),
         ready: asm.new_dynamic_label(),
         unready: asm.new_dynamic_label(),
@@ -224,7 +226,6 @@ impl Translator<'_> {
             ;=>entered
         );
         self.swap_in();
-        self.pay(self.unit.tolls.paid(0), 0, None);
         for place in 0..self.unit.blocks.len() {
             self.place = place;
             self.block();
@@ -242,7 +243,9 @@ impl Translator<'_> {
 
     fn block(&mut self) {
         let (block, labels) = (self.unit.blocks[self.place], self.labels[self.place]);
-        let Labels { start: here, ready, unready, needed, .. } = labels;
+        let Labels { front, start: here, ready, unready, needed, .. } = labels;
+        dynasm!(self.asm; .arch x64; =>front);
+        self.pay(self.unit.tolls.front(self.place), self.place, None);
         dynasm!(self.asm; .arch x64; =>here);
         if needed != NOT_FLOATING {
             dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>unready);

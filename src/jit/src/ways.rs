@@ -1,6 +1,6 @@
 //! Where units go on: within themselves, in other units of the page, in other pages.
 
-use crate::frame::{PAGE, PC, SPENT, x};
+use crate::frame::{NOT_FLOATING, PAGE, PC, SPENT, x};
 use crate::homes::Swap;
 use crate::landing::land;
 use crate::select::{Condition, Free};
@@ -98,16 +98,33 @@ impl Translator<'_> {
         if self.floats.known >= needed { ready } else { start }
     }
 
+    /// Where one goes on to a block of the unit with nothing more to do than what is done in front of it.
+    fn plain_entry(&self, place: usize) -> Option<DynamicLabel> {
+        let Labels { front, start, needed, .. } = self.labels[place];
+        let (toll, entry) = (self.unit.tolls.between(self.place, place), self.entry(place));
+        if toll == Toll::default() {
+            return Some(entry);
+        }
+        let is_ready = needed != NOT_FLOATING && entry != start;
+        (toll == self.unit.tolls.front(place) && !is_ready).then_some(front)
+    }
+
     /// Goes on at a block of the unit, the code of which comes right behind this, or elsewhere.
     pub(crate) fn enter(&mut self, place: usize, follows: bool) {
-        let entry = self.entry(place);
-        self.pay(self.unit.tolls.between(self.place, place), place, (!follows).then_some(entry));
+        let (toll, front) = (self.unit.tolls.between(self.place, place), self.unit.tolls.front(place));
+        if follows && toll == front {
+            return;
+        }
+        match self.plain_entry(place) {
+            Some(entry) => dynasm!(self.asm; .arch x64; jmp =>entry),
+            None => self.pay(toll, place, Some(self.entry(place))),
+        }
     }
 
     /// Goes on at a block of the unit if a condition holds.
     pub(crate) fn enter_if(&mut self, condition: Condition, place: usize) {
         let (toll, entry) = (self.unit.tolls.between(self.place, place), self.entry(place));
-        if toll == Toll::default() {
+        if let Some(entry) = self.plain_entry(place) {
             self.jump_if(condition, entry);
         } else if self.unit.tolls.is_usual(self.place, place) {
             let away = self.asm.new_dynamic_label();
