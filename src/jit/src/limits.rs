@@ -10,8 +10,7 @@ pub struct Limits {
     pub code_bytes: usize,
     /// How often a block is interpreted before it is translated.
     pub threshold: u32,
-    /// Steps before the port is asked whether it wants attention, and told how far the core has come; up to eight times as
-    /// many where it has not wanted any for long.
+    /// Steps at most before the port is asked whether it wants attention, and told how far the core has come.
     pub stretch: u64,
     /// Whether code that could run is interpreted now and then all the same, and all of it given up.
     pub mixed: bool,

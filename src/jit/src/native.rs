@@ -24,7 +24,6 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::io;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -36,11 +35,6 @@ pub type Jit = Interp<Native>;
 
 /// An epoch that no core reaches: those of code are greater by one than the core's.
 const NEVER: u64 = 0;
-
-/// A stretch is one of so many parts of the steps since the port last wanted attention, so that who wants it waits little
-/// longer than it has not been wanted; and so many times as long as the shortest one at most.
-const QUIET_SHARE: u64 = 8;
-const STRETCHED_MAX: u64 = 8;
 
 /// How often a block is interpreted from one look for code that another core has had made to the next.
 const FIND_EVERY: u32 = 16;
@@ -67,8 +61,6 @@ pub struct Native {
     landings: Box<[Landing]>,
     /// The link by which code was left last.
     left_by: Option<u32>,
-    /// The position at which the port was last seen to want attention.
-    wanted_at: u64,
     /// Whether atomics are the host's; not known before the first run.
     atomics: Option<bool>,
     /// What the choices of a mixed execution are made of.
@@ -98,8 +90,6 @@ struct Context<'a, 'r, P> {
     /// The position at which the budget would be used up, and the one up to which there may be another.
     end: u64,
     until: u64,
-    /// The position at which the port was last seen to want attention.
-    wanted_at: u64,
     steps: u64,
     /// Blocks begun in the stretches before.
     begun: u64,
@@ -143,7 +133,6 @@ impl Native {
             jumps: vec![NO_JUMP; JUMP_SLOTS].into(),
             landings: vec![NO_LANDING; LANDING_COUNT].into(),
             left_by: None,
-            wanted_at: 0,
             atomics: None,
             choices: 0,
             counts: CodeCounts::default(),
@@ -359,11 +348,11 @@ impl Translator for Native {
         self.landings[landing_slot(pc)] = Landing { pc, stamp, code: chained };
 
         let budget = if running.port.attention() {
-            self.wanted_at = start;
             paid
         } else {
-            budget_of(&self.cache.limits, start..until, self.wanted_at, paid)
+            self.cache.limits.stretch.min(until - start).min(BUDGET_MAX)
         };
+        let budget = budget.max(paid);
         let ram = running.core.ram.base();
         let core: *mut Core = &mut *running.core;
         let mut env = Env {
@@ -391,7 +380,6 @@ impl Translator for Native {
             stamp,
             end: start + budget,
             until,
-            wanted_at: self.wanted_at,
             steps: 0,
             begun: 0,
             ended: None,
@@ -402,8 +390,7 @@ impl Translator for Native {
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.cache.stubs.enter(&mut env, entered) };
         self.stands.store(OUTSIDE, Release);
-        let Context { running, ended, panic, steps, end, begun, wanted_at, .. } = context;
-        self.wanted_at = wanted_at;
+        let Context { running, ended, panic, steps, end, begun, .. } = context;
         self.counts.entries += 1;
         self.counts.runs += begun + env.begun();
         if let Some(panic) = panic {
@@ -449,14 +436,6 @@ impl Translator for Native {
     }
 }
 
-/// Steps of a stretch in the range of positions before which the port was last seen to want attention at `wanted_at`: so many
-/// at least, which fit.
-fn budget_of(limits: &Limits, Range { start, end }: Range<u64>, wanted_at: u64, least: u64) -> u64 {
-    let quiet = start.saturating_sub(wanted_at);
-    let stretch = (quiet / QUIET_SHARE).clamp(limits.stretch, limits.stretch.saturating_mul(STRETCHED_MAX));
-    stretch.min(end - start).min(BUDGET_MAX).max(least)
-}
-
 /// Begins another stretch, of so many steps at least, if they fit and neither the port wants attention nor the cache wants
 /// the core outside of code, as the interpreter would between two runs. Gives its budget, or 0.
 extern "sysv64" fn stretch<P: Port>(env: &mut Env, least: u32) -> u64 {
@@ -469,17 +448,12 @@ extern "sysv64" fn stretch<P: Port>(env: &mut Env, least: u32) -> u64 {
         context.running.core.position = position;
         context.running.port.completed(position);
         let may_stay = context.cache.stamp() == context.cache_stamp;
-        let is_wanted = context.running.port.attention();
-        if is_wanted {
-            context.wanted_at = position;
-        }
-        may_stay && room >= u64::from(least) && !is_wanted
+        may_stay && room >= u64::from(least) && !context.running.port.attention()
     }));
     match goes_on {
         Ok(false) => 0,
         Ok(true) => {
-            let limits = &context.cache.limits;
-            let budget = budget_of(limits, position..context.until, context.wanted_at, least.into());
+            let budget = context.cache.limits.stretch.min(room).min(BUDGET_MAX).max(u64::from(least));
             context.begun += env.begun();
             context.end = position + budget;
             Env::budget_of(budget)

@@ -1,14 +1,15 @@
 //! What blocks of a unit take off the budget, and where: not each at its beginning, but as many as possible together.
 //!
-//! A block may be paid for before it begins, and what comes behind it, too. What is still paid for when a block ends, its
-//! *ahead*, is the same however it was reached. So a way from one block to another costs what the other one is, with its
-//! ahead, less the ahead of the first: where that is nothing, the way has no code; where it is less than nothing, the way
-//! gives steps back; and only where it is more, it tests whether the budget has them. On every circle it is more somewhere,
-//! for the lengths of its blocks are all that is left of the sum. Whoever leaves the unit gives its ahead back; and what
-//! runs, or is a step, in a block knows its position by the block's ahead (REP-2).
+//! A block may be paid for before it begins, with blocks that come behind it. How much is still paid for when a block
+//! ends, what is *ahead* of it, is the same however it was reached. So a way from one block to another costs the length of
+//! the other one and what is ahead of that, less what is ahead of the first. Where the difference is 0, the way has no code;
+//! where it is below 0, the way gives steps back; only where it is above, the way tests whether the budget has them. Every
+//! loop has such a way, for around it the differences add up to its length. Where the unit is left, what is ahead is given
+//! back; and a step knows its position by what is ahead of its block (REP-2).
 //!
-//! A tree of ways can always be free: it fixes each ahead by that of a neighbour. So the most used ways are made free one
-//! after the other, where they are not yet tied together (Kruskal, 1956), as long as no ahead is below nothing, or large.
+//! This is a potential on the graph of blocks: ways that form no circle can all be free. So ways become free one after the
+//! other, the most used ones first, if what they connect is not yet connected (a spanning tree of greatest weight: Kruskal,
+//! 1956), and nothing that is ahead would be below 0 or more than [`AHEAD_MAX`] by that.
 
 use crate::frame::{BUDGET_SHIFT, PAID_MAX};
 use crate::hammock;
@@ -18,10 +19,10 @@ use cantus_interp::{Block, OPS_MAX};
 use cantus_isa::riscv::class::Class;
 use std::ops::{Add, Sub};
 
-/// Steps, or blocks, that may be ahead at most. A slice that ends earlier is interpreted from where they would be paid for.
+/// Steps, or blocks, that are ahead at most. What a slice has no room for is interpreted, from where it would be paid for on.
 const AHEAD_MAX: i32 = PAID_MAX - OPS_MAX as i32;
 
-/// One of so many turns leaves a loop, as far as is known.
+/// A loop is expected to be left once in so many turns.
 const TURNS: u64 = 8;
 /// What a block's execution counts, which is divided among the ways behind it.
 const WEIGHT: u64 = 2 * TURNS;
@@ -44,7 +45,7 @@ impl Toll {
         (self.steps << BUDGET_SHIFT) - self.blocks
     }
 
-    /// The one that is taken off as these bits; it has no more blocks than steps fit into a budget, and no less than none.
+    /// The one that has these bits; its blocks are not below 0, and less than a step is worth.
     pub fn of_bits(bits: i32) -> Self {
         let steps = (bits + ((1 << BUDGET_SHIFT) - 1)) >> BUDGET_SHIFT;
         Self { steps, blocks: (steps << BUDGET_SHIFT) - bits }
@@ -71,12 +72,12 @@ impl Sub for Toll {
     }
 }
 
-/// A way from a block to another one of the unit, or out of it, over what is skipped by most, and how often it is gone.
+/// A way from a block to another one of the unit, or out of it, and how often it is taken.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     from: usize,
     to: Option<usize>,
-    /// Operations in between that belong to the way.
+    /// Operations in between that may be executed on it: those that a branch skips that has become moves.
     over: usize,
     weight: u64,
 }
