@@ -17,6 +17,7 @@ use crate::frame::Stubs;
 use crate::listener::Block as Made;
 use crate::memory::CodeMemory;
 use crate::select::Features;
+use crate::tolls::Toll;
 use crate::translate::{BLOCKS_MAX, LINKS_OF_BLOCK, Link, STALE_LINK, Target, translate};
 use crate::unit::{UNIT_BLOCKS_MAX, Unit, start};
 use crate::{Limits, Listening};
@@ -52,6 +53,8 @@ pub(crate) struct Cache {
     base: usize,
     /// For the number of each unit its [`Place`].
     places: Untouched<AtomicU64>,
+    /// For the number of each block what is paid ahead when it ends: the bits of a toll.
+    ahead: Untouched<AtomicU64>,
     /// For whoever has no lock: a bit for host addresses at some of which a unit begins, or began.
     heads: Untouched<AtomicU64>,
     /// Counted up whenever a region is retired; begins at 1. Changes under the lock.
@@ -168,6 +171,7 @@ impl Cache {
             numbers: numbers as u32,
             base: memory.address(0) as usize,
             places: Untouched::new(numbers * REGIONS),
+            ahead: Untouched::new(numbers * REGIONS),
             heads: Untouched::new(HEADS / 64),
             stamp: AtomicU64::new(1),
             store: Mutex::new(Store {
@@ -209,6 +213,11 @@ impl Cache {
             entered: code(chained + (packed >> 8 & 0xff_ffff)),
             members: (packed & 0xff) as usize,
         }
+    }
+
+    /// What is paid ahead when the block with this number ends.
+    pub fn ahead(&self, number: u32) -> Toll {
+        Toll::of_bits(self.ahead[number as usize].load(Acquire) as i32)
     }
 
     /// The stamp now.
@@ -295,6 +304,10 @@ impl Cache {
         let place = ((at + translated.chained) as u64) << 32
             | ((translated.entered - translated.chained) as u64) << 8
             | members.len() as u64;
+        for member in 0..members.len() {
+            let ahead = unit.tolls.ahead(member).bits();
+            self.ahead[number as usize + member].store(ahead as u64, Release);
+        }
         self.places[number as usize].store(place, Release);
         store.made += 1;
         let held = Held { key, order: store.made };

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The budget has the steps that may still be made from [`BUDGET_SHIFT`] up, and below it the blocks begun so far: one
-//! subtraction takes a block's steps off the one and counts the other.
+//! subtraction takes a block's steps off the one and counts the other. Blocks may be paid for before they begin (`tolls.rs`).
 //!
 //! Code that computes no floating point pays nothing for it: those registers are filled, and MXCSR is loaded, when an
 //! instruction first wants them, and both go back to the core whenever code is left, for a step, too.
@@ -18,6 +18,7 @@
 use crate::fold::GROUPS_MAX;
 use crate::landing::{Landing, note_and_land};
 use crate::memory::CodeMemory;
+use crate::tolls::Toll;
 use crate::unaligned::Unaligned;
 use crate::windows::WINDOWS;
 use cantus_interp::{Core, OPS_MAX};
@@ -31,17 +32,15 @@ use std::mem::offset_of;
 pub(crate) type Assembler = VecAssembler<X64Relocation>;
 
 /// Where the steps of a budget begin.
-const BUDGET_SHIFT: u32 = 20;
+pub(crate) const BUDGET_SHIFT: u32 = 20;
+
+/// Steps, and blocks, that are paid for at once at most.
+pub(crate) const PAID_MAX: i32 = OPS_MAX as i32 + 64;
 
 /// Steps of a budget at most. A block has a step at least, so that blocks do not count up into the steps.
-pub(crate) const BUDGET_MAX: u64 = (1 << BUDGET_SHIFT) - 2;
+pub(crate) const BUDGET_MAX: u64 = (1 << BUDGET_SHIFT) - 1 - PAID_MAX as u64;
 
-/// What a block of so many operations takes off a budget.
-pub(crate) const fn toll(length: usize) -> i32 {
-    ((length as i32) << BUDGET_SHIFT) - 1
-}
-
-const _: () = assert!(OPS_MAX as i64 * (1 << BUDGET_SHIFT) < i32::MAX as i64);
+const _: () = assert!((PAID_MAX as i64) < i32::MAX as i64 >> BUDGET_SHIFT);
 
 /// Numbers of host registers.
 pub(crate) const RAX: u8 = 0;
@@ -230,7 +229,7 @@ pub(crate) struct Env {
     /// Makes a step: an operation of a block, both given by number; with [`REST`] all operations from there on. Not 0 if
     /// that ends the run; else `fast_data` and `holds` are those from there on.
     pub step: extern "sysv64" fn(&mut Env, u32) -> u32,
-    /// Begins another stretch before a block of so many steps: the budget of it, or 0 if code has to be left.
+    /// Begins another stretch, of so many steps at least: the budget of it, or 0 if code has to be left.
     pub stretch: extern "sysv64" fn(&mut Env, u32) -> u64,
     /// For these two alone.
     pub context: *mut c_void,
@@ -244,6 +243,11 @@ impl Env {
     pub fn budget_of(steps: u64) -> u64 {
         assert!(steps <= BUDGET_MAX, "a budget of {steps} steps is too large");
         steps << BUDGET_SHIFT
+    }
+
+    /// Has something back that was paid.
+    pub fn give_back(&mut self, toll: Toll) {
+        self.budget = self.budget.wrapping_add_signed(toll.bits().into());
     }
 
     /// Steps that may still be made.
@@ -274,7 +278,7 @@ pub(crate) struct Stubs {
     pub step: usize,
     /// Goes on at the virtual address in rax, and notes the landing there.
     pub lookup: usize,
-    /// Called before a block, with its length in eax, when the budget is spent: gives the budget of another stretch in rax, or
+    /// Called before a block, with the steps in eax that are paid for there, when the budget is spent: gives the budget of another stretch in rax, or
     /// 0. Guest registers stay where they are, but floating point goes to the core. Overwrites rcx and rdx.
     pub stretch: usize,
     /// Jumped to with a step's number in eax: makes it, and all that follow in its block, and leaves.

@@ -5,11 +5,13 @@
 //! many: a checksum's step, a minimum, a case that is adjusted. Where a branch of a unit leads over the first operations of
 //! the block behind it, all of which compute the same register from registers, their result is computed in any case, and
 //! the register takes it if the branch is not taken. So does the budget: what is skipped is no step (REP-2). Where the
-//! budget might end among those operations, out of line, the branch is a branch.
+//! budget might end among those operations, or with what is paid behind them, out of line, the branch is a branch.
 
-use crate::frame::{RAX, RDX, toll};
+use crate::frame::{NOT_FLOATING, RAX, RDX};
+use crate::homes::Homes;
 use crate::select::{Condition, Free};
-use crate::translate::{Labels, Translator, Way};
+use crate::tolls::Toll;
+use crate::translate::{Translator, Way};
 use crate::tree::Value;
 use crate::unit::start;
 use cantus_interp::Block;
@@ -20,11 +22,13 @@ use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 /// Operations that are computed in any case at most: as many as cost about what a misprediction does, at even odds.
 const OPS_MAX: usize = 4;
 
-/// A branch whose moves need more budget than there is: where it is, and its operation, of a block's place in the unit, and
-/// the places where it goes on: behind it, and elsewhere.
+/// A branch whose moves need more budget than there is, by this: where it is, and its operation, of a block's place in the
+/// unit, and the places where it goes on: behind it, and elsewhere.
 pub(crate) struct Branching {
-    from: DynamicLabel,
+    at: DynamicLabel,
+    missing: i32,
     op: Op,
+    from: usize,
     next: usize,
     to: usize,
 }
@@ -39,6 +43,13 @@ pub(crate) fn skipped(behind: &Block, to: i32) -> Option<usize> {
     skipped.extend(ops.by_ref().take(OPS_MAX + 1).take_while(reaches).map(|(_, op)| op));
     let (at, last) = behind.ops().nth(skipped.len().checked_sub(1)?)?;
     (at + u64::from(last.length) == end && is_simple(&skipped)).then_some(skipped.len())
+}
+
+/// Those operations, and the register that they compute, if that has a home, behind a branch to the block `to`.
+pub(crate) fn over(behind: &Block, to: &Block, homes: &Homes) -> Option<(usize, u8)> {
+    let count = skipped(behind, start(to))?;
+    let register = behind.ops().next().map_or(0, |(_, op)| op.rd);
+    homes.of(register).map(|home| (count, home))
 }
 
 /// Whether operations compute one register, each from the one before and what is at hand.
@@ -67,12 +78,16 @@ impl Translator<'_> {
         let place = |at| self.unit.blocks.iter().position(|block| start(block) == at);
         let (Some(next), Some(to)) = (place(next), place(to)) else { return false };
         let behind = self.unit.blocks[next];
-        let Some(count) = skipped(behind, start(self.unit.blocks[to])) else { return false };
-        let register = behind.ops().next().map_or(0, |(_, op)| op.rd);
-        let Some(home) = self.unit.homes.of(register) else { return false };
-        let from = self.asm.new_dynamic_label();
-        dynasm!(self.asm; .arch x64; cmp r15, DWORD toll(count); jl =>from);
-        self.branching.push(Branching { from, op: *op, next, to });
+        let Some((count, home)) = over(behind, self.unit.blocks[to], &self.unit.homes) else { return false };
+        let (from, over) = (self.place, Toll::of(count));
+        let toll = (over + self.unit.tolls.between(from, to)).bits();
+        if toll < 0 {
+            dynasm!(self.asm; .arch x64; add r15, DWORD -toll);
+        } else if toll > 0 {
+            let at = self.asm.new_dynamic_label();
+            dynasm!(self.asm; .arch x64; sub r15, DWORD toll; jl =>at);
+            self.branching.push(Branching { at, missing: toll, op: *op, from, next, to });
+        }
         for (distance, op) in behind.ops().take(count) {
             self.offset = start(behind) + distance as i32;
             let is_computed = execute(op, self).is_ok();
@@ -83,16 +98,19 @@ impl Translator<'_> {
         let free = Free::ALL.without(RDX);
         self.selector().compute(value, RDX, free);
         let taken = self.selector().condition(condition, free.without(RAX));
-        dynasm!(self.asm; .arch x64; lea rax, [r15 - toll(count)]);
-        match taken.inverted() {
-            Condition::Equal => dynasm!(self.asm; .arch x64; cmove r15, rax; cmove Rq(home), rdx),
-            Condition::NotEqual => dynasm!(self.asm; .arch x64; cmovne r15, rax; cmovne Rq(home), rdx),
-            Condition::Less => dynasm!(self.asm; .arch x64; cmovl r15, rax; cmovl Rq(home), rdx),
-            Condition::NotLess => dynasm!(self.asm; .arch x64; cmovge r15, rax; cmovge Rq(home), rdx),
-            Condition::Below => dynasm!(self.asm; .arch x64; cmovb r15, rax; cmovb Rq(home), rdx),
-            Condition::NotBelow => dynasm!(self.asm; .arch x64; cmovae r15, rax; cmovae Rq(home), rdx),
+        dynasm!(self.asm; .arch x64; lea rax, [r15 + over.bits()]);
+        match taken {
+            Condition::Equal => dynasm!(self.asm; .arch x64; cmove r15, rax; cmovne Rq(home), rdx),
+            Condition::NotEqual => dynasm!(self.asm; .arch x64; cmovne r15, rax; cmove Rq(home), rdx),
+            Condition::Less => dynasm!(self.asm; .arch x64; cmovl r15, rax; cmovge Rq(home), rdx),
+            Condition::NotLess => dynasm!(self.asm; .arch x64; cmovge r15, rax; cmovl Rq(home), rdx),
+            Condition::Below => dynasm!(self.asm; .arch x64; cmovb r15, rax; cmovae Rq(home), rdx),
+            Condition::NotBelow => dynasm!(self.asm; .arch x64; cmovae r15, rax; cmovb Rq(home), rdx),
         }
-        self.go(start(self.unit.blocks[to]));
+        if to != from + 1 || self.unit.tolls.front(to) != Toll::default() {
+            let label = self.entry(to);
+            dynasm!(self.asm; .arch x64; jmp =>label);
+        }
         true
     }
 
@@ -107,15 +125,15 @@ impl Translator<'_> {
 
     /// Makes the code of branches that are none where the budget allows it.
     pub(crate) fn branching(&mut self) {
-        for Branching { from, op, next, to } in std::mem::take(&mut self.branching) {
-            dynasm!(self.asm; .arch x64; =>from);
+        for Branching { at, missing, op, from, next, to } in std::mem::take(&mut self.branching) {
+            dynasm!(self.asm; .arch x64; =>at; add r15, DWORD missing);
             self.tree.clear();
             let condition = self.condition_of(&op);
             let taken = self.selector().condition(condition, Free::ALL);
-            let [Labels { start: next, .. }, Labels { start: to, .. }] =
-                [next, to].map(|place| self.labels[place]);
-            self.jump_if(taken, to);
-            dynasm!(self.asm; .arch x64; jmp =>next);
+            self.place = from;
+            self.floats.known = NOT_FLOATING;
+            self.enter_if(taken, to);
+            self.enter(next, false);
         }
     }
 }

@@ -13,6 +13,7 @@
 use crate::cache::{Cache, Found, Known, OUTSIDE, Place, REGIONS};
 use crate::frame::{BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, jump_slot};
 use crate::landing::{LANDING_COUNT, Landing, NO_LANDING, landing_slot, stamp_of};
+use crate::tolls::Toll;
 use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK, STALE_LINK};
 use crate::unit::{self, UNIT_BLOCKS_MAX};
 use crate::{Limits, Listening};
@@ -343,6 +344,12 @@ impl Translator for Native {
         if let Some(link) = self.left_by.take() {
             self.counts.links += u64::from(self.cache.link(link, block.host(), number, self.known.stamp));
         }
+        let (start, paid) =
+            (running.core.position, (Toll::of(block.len()) + self.cache.ahead(number)).steps as u64);
+        if until - start < paid {
+            self.stands.store(OUTSIDE, Release);
+            return None;
+        }
         let Place { chained, entered, .. } = self.cache.place(number);
         let epoch = running.core.code_epoch + 1;
         self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code: chained };
@@ -350,14 +357,13 @@ impl Translator for Native {
         let stamp = stamp_of(running.fetches_lost(), running.code_mode());
         self.landings[landing_slot(pc)] = Landing { pc, stamp, code: chained };
 
-        let start = running.core.position;
         let budget = if running.port.attention() {
             self.stretch = shortest(&self.cache.limits);
-            block.len() as u64
+            paid
         } else {
             self.stretch.min(until - start).min(BUDGET_MAX)
         };
-        let budget = budget.max(block.len() as u64);
+        let budget = budget.max(paid);
         let ram = running.core.ram.base();
         let core: *mut Core = &mut *running.core;
         let mut env = Env {
@@ -443,9 +449,9 @@ impl Translator for Native {
     }
 }
 
-/// Begins another stretch before a block of so many steps, if it fits and neither the port wants attention nor the cache wants
+/// Begins another stretch, of so many steps at least, if they fit and neither the port wants attention nor the cache wants
 /// the core outside of code, as the interpreter would between two runs. Gives its budget, or 0.
-extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
+extern "sysv64" fn stretch<P: Port>(env: &mut Env, least: u32) -> u64 {
     // SAFETY: `run` has set it, and waits.
     let context = unsafe { &mut *env.context.cast::<Context<'_, '_, P>>() };
     let position = context.end - env.left();
@@ -459,13 +465,13 @@ extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
         if wanted {
             context.stretch = shortest(&context.cache.limits);
         }
-        may_stay && room >= u64::from(length) && !wanted
+        may_stay && room >= u64::from(least) && !wanted
     }));
     match goes_on {
         Ok(false) => 0,
         Ok(true) => {
             context.stretch = context.cache.limits.stretch.min(2 * context.stretch);
-            let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
+            let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(least));
             context.begun += env.begun();
             context.end = position + budget;
             Env::budget_of(budget)
@@ -486,12 +492,13 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
     let (number, index) = (which >> INDEX_BITS, which & ((1 << INDEX_BITS) - 1));
     let block =
         NonNull::new(context.blocks[number as usize]).expect("its code runs, so the core has the block");
+    let ahead = context.cache.ahead(number);
     // A panic must not get into translated code, which nothing is known of for unwinding.
     let made = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: its code runs, so it is alive.
         let (length, offset) = unsafe { (block.as_ref().len(), block.as_ref().address().offset()) };
-        // The budget is already that of the block's end.
-        context.running.core.position = context.end - (env.left() + length as u64);
+        // The block is paid for, and so is what is ahead.
+        context.running.core.position = context.end - (env.left() + (Toll::of(length) + ahead).steps as u64);
         let pc = env.page | offset;
         if is_rest {
             // SAFETY: as above.
@@ -517,6 +524,7 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
             0
         }
         Ok(Some(ended)) => {
+            env.give_back(ahead);
             context.ended = Some(ended);
             1
         }

@@ -8,8 +8,8 @@
 //! chained:  the epoch at which the unit was compared is the core's, or leave    (MMU-2)
 //! entered:  registers that the unit has elsewhere
 //!           for each block:
+//!               take what most have to pay who come here off the budget, or leave; for the first one, all (`tolls.rs`)
 //!               floating point is ready, if the block has some, or the block is interpreted
-//!               take its steps off the budget, or leave
 //!               operations
 //!               jumps within the unit; into others of the page, linked once they are known; others by landings
 //!           cold parts: steps, stubs of exits
@@ -19,7 +19,7 @@ use crate::access::{Alone, Detour, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
-    Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, toll, vector, x,
+    Assembler, EPOCH, EPOCHS, FLOATING, NOT_FLOATING, RAX, RCX, RDX, READ, Stubs, WRITE, vector, x,
 };
 use crate::hammock::Branching;
 use crate::idioms::{Idiom, idioms};
@@ -29,6 +29,7 @@ use crate::select::{Features, Free, Selector, Source};
 use crate::steps::Step;
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
+use crate::ways::{Entrance, Exit};
 use cantus_interp::OPS_MAX;
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{
@@ -87,15 +88,17 @@ pub(crate) struct Target {
 /// The operation is left to the interpreter.
 pub(crate) struct Interpreted;
 
-/// Where the code of a block is.
+/// Where the code of a block is. Whoever comes has paid for it, and for what is ahead.
 #[derive(Clone, Copy)]
 pub(crate) struct Labels {
+    /// Where it is paid for, if that is done right before it.
+    pub front: DynamicLabel,
     pub start: DynamicLabel,
     /// Where it is entered if the floating point that it needs is known to be ready.
     pub ready: DynamicLabel,
     /// Where it is if that is not so.
     pub unready: DynamicLabel,
-    /// Where it is left if the budget does not allow it.
+    /// Where one goes who has paid for it, but with a budget that does not allow it.
     pub out: DynamicLabel,
     /// The state of the frame that its floating point needs.
     pub needed: i32,
@@ -139,8 +142,11 @@ pub(crate) struct Translator<'a> {
     pub repairs: Vec<Repair>,
     /// Where the rest of a block, from the operation of this number on, is left to the interpreter.
     pub unboxed: Vec<(DynamicLabel, u32, Pending)>,
-    /// Exits out of line: where they are, the distance of where they go to from the page's start, the links that they are.
-    pub exits: Vec<(DynamicLabel, i32, u32)>,
+    /// Exits, and ways within the unit, out of line.
+    pub exits: Vec<Exit>,
+    pub entrances: Vec<Entrance>,
+    /// The blocks that are left where the budget does not allow them, as bits.
+    pub outs: u32,
     /// The operation being translated: its place, its distance from the page's start.
     pub index: usize,
     pub offset: i32,
@@ -163,6 +169,7 @@ pub(crate) struct Translator<'a> {
 pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) -> Option<Translated> {
     let mut asm = Assembler::new(base);
     let labels = unit.blocks.iter().map(|block| Labels {
+        front: asm.new_dynamic_label(),
         start: asm.new_dynamic_label(),
         ready: asm.new_dynamic_label(),
         unready: asm.new_dynamic_label(),
@@ -192,6 +199,8 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         repairs: Vec::new(),
         unboxed: Vec::new(),
         exits: Vec::new(),
+        entrances: Vec::new(),
+        outs: 0,
         index: 0,
         offset: 0,
         slow: None,
@@ -234,12 +243,14 @@ impl Translator<'_> {
 
     fn block(&mut self) {
         let (block, labels) = (self.unit.blocks[self.place], self.labels[self.place]);
-        let Labels { start: here, ready, unready, out, needed } = labels;
+        let Labels { front, start: here, ready, unready, needed, .. } = labels;
+        dynasm!(self.asm; .arch x64; =>front);
+        self.pay(self.unit.tolls.front(self.place), self.place, None);
         dynasm!(self.asm; .arch x64; =>here);
         if needed != NOT_FLOATING {
             dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>unready);
         }
-        dynasm!(self.asm; .arch x64; =>ready; sub r15, DWORD toll(block.len()); jl =>out);
+        dynasm!(self.asm; .arch x64; =>ready);
         // One may come here from anywhere in the unit.
         self.floats = Floats::of_state(needed);
         self.words = 0;
@@ -279,6 +290,7 @@ impl Translator<'_> {
             self.rest(number);
         }
         self.exits();
+        self.entrances();
         (0..self.unit.blocks.len()).for_each(|place| self.out(place));
         if let Some([out, back]) = self.swaps {
             dynasm!(self.asm; .arch x64; =>out);
@@ -293,7 +305,7 @@ impl Translator<'_> {
     /// that becomes dirty does so in the middle of a block.
     fn unready(&mut self) {
         for place in 0..self.labels.len() {
-            let Labels { ready, unready, out, needed, .. } = self.labels[place];
+            let Labels { ready, unready, needed, .. } = self.labels[place];
             if needed == NOT_FLOATING {
                 continue;
             }
@@ -307,8 +319,6 @@ impl Translator<'_> {
                 ; cmp DWORD [rsp + FLOATING], needed
                 ; jae =>ready
                 ;=>filled
-                ; sub r15, DWORD toll(self.unit.blocks[place].len())
-                ; jl =>out
             );
             self.rest(self.number_of(place, 0));
         }
@@ -378,6 +388,7 @@ impl Translator<'_> {
                 }
             }
             (_, _, None) => {
+                self.give_back();
                 self.swap_out();
                 land(&mut self.asm, self.target.stubs.lookup);
             }

@@ -6,6 +6,7 @@
 
 use crate::hammock;
 use crate::homes::{Homes, Swap};
+use crate::tolls::Tolls;
 use crate::windows::{self, Window};
 use cantus_interp::Block;
 use cantus_isa::address::PAGE_SIZE;
@@ -27,6 +28,7 @@ pub(crate) struct Unit<'a> {
     pub homes: Homes,
     pub swaps: Vec<Swap>,
     pub windows: Vec<Window>,
+    pub tolls: Tolls,
 }
 
 impl Unit<'_> {
@@ -38,7 +40,7 @@ impl Unit<'_> {
 
 /// Where a block goes on in its page: behind it, and elsewhere; distances from the page's start. A place that may be
 /// found out only when it runs, or comes after what only the interpreter does, is not among them.
-fn successors(block: &Block) -> [Option<i32>; 2] {
+pub(crate) fn successors(block: &Block) -> [Option<i32>; 2] {
     let start = start(block);
     let next = start + block.bytes() as i32;
     let (distance, last) = block.ops().last().expect("a block is not empty");
@@ -110,16 +112,18 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
             homes: Homes::fixed(),
             swaps: Vec::new(),
             windows: windows::choose(&[head], &[1]),
+            tolls: Tolls::of_one(head),
         };
     }
     let windows = windows::choose(&blocks, &times);
     let mut uses = [0; 32];
-    for (block, times) in blocks.iter().zip(times) {
+    for (block, &times) in blocks.iter().zip(&times) {
         block.ops().for_each(|(_, op)| count(op, times, &mut uses));
     }
     uses[0] = 0;
     let (homes, swaps) = Homes::of_loop(&uses);
-    Unit { blocks, homes, swaps, windows }
+    let tolls = Tolls::of(&blocks, &homes, &times);
+    Unit { blocks, homes, swaps, windows, tolls }
 }
 
 /// How often each block is expected to be executed for once that the first one is entered, from the sets of blocks that come

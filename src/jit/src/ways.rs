@@ -1,9 +1,10 @@
 //! Where units go on: within themselves, in other units of the page, in other pages.
 
-use crate::frame::{PAGE, PC, SPENT, toll, x};
+use crate::frame::{NOT_FLOATING, PAGE, PC, SPENT, x};
 use crate::homes::Swap;
 use crate::landing::land;
 use crate::select::{Condition, Free};
+use crate::tolls::Toll;
 use crate::translate::{LINKS_OF_BLOCK, Labels, Link, STALE_LINK, Translator};
 use crate::tree::Value;
 use crate::unit::start;
@@ -11,13 +12,29 @@ use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::op::Op;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
+/// An exit out of line.
+pub(crate) struct Exit {
+    at: DynamicLabel,
+    /// The distance of where it goes to from the page's start; the link that it is.
+    to: i32,
+    link: u32,
+    /// What has been paid for that will not come.
+    ahead: Toll,
+}
+
+/// A way to a block of the unit out of line.
+pub(crate) struct Entrance {
+    at: DynamicLabel,
+    toll: Toll,
+    to: usize,
+    entry: DynamicLabel,
+}
+
 impl Translator<'_> {
     /// Goes on at a distance from the page's start.
     pub(crate) fn go(&mut self, to: i32) {
-        if self.follows(to) {
-            // Its code comes right behind this.
-        } else if let Some(label) = self.inside(to) {
-            dynasm!(self.asm; .arch x64; jmp =>label);
+        if let Some(place) = self.inside(to) {
+            self.enter(place, place == self.place + 1);
         } else if let Some(exit) = self.exit(to) {
             self.pad(1);
             dynasm!(self.asm; .arch x64; jmp =>exit);
@@ -29,6 +46,7 @@ impl Translator<'_> {
 
     /// Goes on at a distance from the page's start, in another page.
     fn go_far(&mut self, to: i32) {
+        self.give_back();
         self.swap_out();
         dynasm!(self.asm; .arch x64; mov rax, [rsp + PAGE]; add rax, to);
         land(&mut self.asm, self.target.stubs.lookup);
@@ -55,8 +73,8 @@ impl Translator<'_> {
 
     /// Goes on at a distance from the page's start if a condition holds.
     fn go_on_if(&mut self, condition: Condition, to: i32) {
-        if let Some(label) = self.inside(to) {
-            self.jump_if(condition, label);
+        if let Some(place) = self.inside(to) {
+            self.enter_if(condition, place);
         } else if let Some(exit) = self.exit(to) {
             self.pad(2);
             self.jump_if(condition, exit);
@@ -69,16 +87,100 @@ impl Translator<'_> {
         }
     }
 
-    /// The code of a block of the unit: what is known of all of it while it runs is still known there.
-    fn inside(&self, to: i32) -> Option<DynamicLabel> {
-        let place = self.unit.blocks.iter().position(|block| start(block) == to)?;
+    /// The block of the unit that is there: what is known of all of it while it runs is still known there.
+    fn inside(&self, to: i32) -> Option<usize> {
+        self.unit.blocks.iter().position(|block| start(block) == to)
+    }
+
+    /// Where the code of a block of the unit is entered from here.
+    pub(crate) fn entry(&self, place: usize) -> DynamicLabel {
         let Labels { start, ready, needed, .. } = self.labels[place];
-        Some(if self.floats.known >= needed { ready } else { start })
+        if self.floats.known >= needed { ready } else { start }
+    }
+
+    /// Where one goes on to a block of the unit with nothing more to do than what is done in front of it.
+    fn plain_entry(&self, place: usize) -> Option<DynamicLabel> {
+        let Labels { front, start, needed, .. } = self.labels[place];
+        let (toll, entry) = (self.unit.tolls.between(self.place, place), self.entry(place));
+        if toll == Toll::default() {
+            return Some(entry);
+        }
+        let is_ready = needed != NOT_FLOATING && entry != start;
+        (toll == self.unit.tolls.front(place) && !is_ready).then_some(front)
+    }
+
+    /// Goes on at a block of the unit, the code of which comes right behind this, or elsewhere.
+    pub(crate) fn enter(&mut self, place: usize, follows: bool) {
+        let (toll, front) = (self.unit.tolls.between(self.place, place), self.unit.tolls.front(place));
+        if follows && toll == front {
+            return;
+        }
+        match self.plain_entry(place) {
+            Some(entry) => dynasm!(self.asm; .arch x64; jmp =>entry),
+            None => self.pay(toll, place, Some(self.entry(place))),
+        }
+    }
+
+    /// Goes on at a block of the unit if a condition holds.
+    pub(crate) fn enter_if(&mut self, condition: Condition, place: usize) {
+        let (toll, entry) = (self.unit.tolls.between(self.place, place), self.entry(place));
+        if let Some(entry) = self.plain_entry(place) {
+            self.jump_if(condition, entry);
+        } else if self.unit.tolls.is_usual(self.place, place) {
+            let away = self.asm.new_dynamic_label();
+            self.jump_if(condition.inverted(), away);
+            self.pay(toll, place, Some(entry));
+            dynasm!(self.asm; .arch x64; =>away);
+        } else {
+            let at = self.asm.new_dynamic_label();
+            self.jump_if(condition, at);
+            self.entrances.push(Entrance { at, toll, to: place, entry });
+        }
+    }
+
+    /// Makes the code of ways to blocks of the unit that lie out of line.
+    pub(crate) fn entrances(&mut self) {
+        for Entrance { at, toll, to, entry } in std::mem::take(&mut self.entrances) {
+            dynasm!(self.asm; .arch x64; =>at);
+            self.pay(toll, to, Some(entry));
+        }
+    }
+
+    /// Pays for the block at `place`, and goes there, or on behind this; or leaves, where the budget does not allow it.
+    pub(crate) fn pay(&mut self, toll: Toll, place: usize, entry: Option<DynamicLabel>) {
+        let (toll, out) = (toll.bits(), self.labels[place].out);
+        if toll > 0 {
+            self.outs |= 1 << place;
+        }
+        match entry {
+            Some(entry) if toll > 0 => {
+                dynasm!(self.asm; .arch x64; sub r15, DWORD toll; jge =>entry; jmp =>out);
+            }
+            None if toll > 0 => dynasm!(self.asm; .arch x64; sub r15, DWORD toll; jl =>out),
+            Some(_) | None => {
+                self.add(toll);
+                if let Some(entry) = entry {
+                    dynasm!(self.asm; .arch x64; jmp =>entry);
+                }
+            }
+        }
+    }
+
+    /// Gives back what was paid ahead: the unit is left.
+    pub(crate) fn give_back(&mut self) {
+        self.add(-self.unit.tolls.ahead(self.place).bits());
+    }
+
+    /// Takes off the budget what is not more than nothing.
+    fn add(&mut self, toll: i32) {
+        if toll != 0 {
+            dynasm!(self.asm; .arch x64; add r15, DWORD -toll);
+        }
     }
 
     /// Whether the code of the block there comes right behind this one's.
     fn follows(&self, to: i32) -> bool {
-        self.unit.blocks.get(self.place + 1).is_some_and(|block| start(block) == to)
+        self.inside(to) == Some(self.place + 1)
     }
 
     /// An exit to a place in the page.
@@ -86,9 +188,9 @@ impl Translator<'_> {
         (0..PAGE_SIZE as i32).contains(&to).then(|| {
             let label = self.asm.new_dynamic_label();
             let first = LINKS_OF_BLOCK * self.member(self.place);
-            let link = self.exits.last().map_or(first, |&(.., last)| first.max(last + 1));
+            let link = self.exits.last().map_or(first, |last| first.max(last.link + 1));
             assert!(link - first < STALE_LINK, "a block has two exits at most");
-            self.exits.push((label, to, link));
+            self.exits.push(Exit { at: label, to, link, ahead: self.unit.tolls.ahead(self.place) });
             label
         })
     }
@@ -103,12 +205,17 @@ impl Translator<'_> {
         }
     }
 
-    /// Notes the jump that has just been written as one to the last exit, unless registers have to be swapped first.
+    /// Notes the jump that has just been written as one to the last exit, unless something is to be done first.
     fn link(&mut self) {
-        if self.unit.swaps.is_empty() {
-            let &(_, to, link) = self.exits.last().expect("an exit was made");
+        let &Exit { to, link, ahead, .. } = self.exits.last().expect("an exit was made");
+        if self.is_direct(ahead) {
             self.note_link(to, link);
         }
+    }
+
+    /// Whether nothing is to be done where the unit is left, with so much ahead.
+    fn is_direct(&self, ahead: Toll) -> bool {
+        self.unit.swaps.is_empty() && ahead == Toll::default()
     }
 
     fn note_link(&mut self, to: i32, link: u32) {
@@ -118,9 +225,10 @@ impl Translator<'_> {
 
     /// Makes the code of the exits.
     pub(crate) fn exits(&mut self) {
-        for (exit, to, link) in std::mem::take(&mut self.exits) {
-            dynasm!(self.asm; .arch x64; =>exit);
-            if !self.unit.swaps.is_empty() {
+        for Exit { at, to, link, ahead } in std::mem::take(&mut self.exits) {
+            dynasm!(self.asm; .arch x64; =>at);
+            if !self.is_direct(ahead) {
+                self.add(-ahead.bits());
                 self.swap_out();
                 self.linked(to, link);
             }
@@ -157,24 +265,27 @@ impl Translator<'_> {
         );
     }
 
-    /// Begins another stretch before the block at `place`, whose steps the budget does not allow, or leaves.
+    /// Begins another stretch before the block at `place`, which is paid for with more than there was, or leaves.
     pub(crate) fn out(&mut self, place: usize) {
-        let block = self.unit.blocks[place];
+        if self.outs >> place & 1 == 0 {
+            return;
+        }
         let Labels { start: here, out, .. } = self.labels[place];
+        let paid = self.unit.tolls.paid(place);
         dynasm!(self.asm
             ; .arch x64
             ;=>out
-            ; add r15, DWORD toll(block.len())
-            ; mov eax, DWORD block.len() as i32
+            ; add r15, DWORD paid.bits()
+            ; mov eax, DWORD paid.steps
             ; call extern self.target.stubs.stretch
             ; test rax, rax
             ; jz >spent
-            ; mov r15, rax
+            ; lea r15, [rax - paid.bits()]
             ; jmp =>here
             ;spent:
         );
         self.call_swap_out();
-        self.leave(start(block), SPENT);
+        self.leave(start(self.unit.blocks[place]), SPENT);
     }
 
     pub(crate) fn jump_if(&mut self, condition: Condition, to: DynamicLabel) {

@@ -8,6 +8,7 @@ mod assembler;
 mod board;
 mod counts;
 mod equal;
+mod paid;
 mod shared;
 mod tested;
 
