@@ -8,6 +8,7 @@
 //! budget might end among those operations, out of line, the branch is a branch.
 
 use crate::frame::{RAX, RDX, toll};
+use crate::idioms::{Idiom, idioms};
 use crate::select::{Condition, Free};
 use crate::translate::{Labels, Translator, Way};
 use crate::tree::Value;
@@ -73,9 +74,15 @@ impl Translator<'_> {
         let from = self.asm.new_dynamic_label();
         dynasm!(self.asm; .arch x64; cmp r15, DWORD toll(count); jl =>from);
         self.branching.push(Branching { from, op: *op, next, to });
-        for (distance, op) in behind.ops().take(count) {
+        let ops: Vec<&Op> = behind.ops().take(count).map(|(_, op)| op).collect();
+        for ((distance, op), idiom) in behind.ops().zip(idioms(&ops)) {
             self.offset = start(behind) + distance as i32;
-            let is_computed = execute(op, self).is_ok();
+            let made = match idiom {
+                Idiom::Plain => op,
+                Idiom::Dead => continue,
+                Idiom::All(ref made) => made,
+            };
+            let is_computed = execute(made, self).is_ok();
             assert!(is_computed, "what is simple is not left to the interpreter");
             self.computed = self.written.take();
         }

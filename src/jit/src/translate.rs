@@ -34,7 +34,7 @@ use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{
     Amo, Binary, Block as MemoryBlock, Change, Flow, Ops, Return, Unary, execute,
 };
-use cantus_isa::riscv::op::{Op, Opcode};
+use cantus_isa::riscv::op::Op;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// Bits of a step's number that say which operation of the block it is.
@@ -245,16 +245,14 @@ impl Translator<'_> {
         self.words = 0;
         (self.parts, self.groups) = fold(block);
         let mut flow = Flow::Next;
-        for (index, ((distance, op), idiom)) in block.ops().zip(idioms(block)).enumerate() {
+        let ops: Vec<&Op> = block.ops().map(|(_, op)| op).collect();
+        for (index, ((distance, op), idiom)) in block.ops().zip(idioms(&ops)).enumerate() {
             self.index = index;
             self.offset = start(block) + distance as i32;
             flow = match idiom {
                 Idiom::Plain => self.operation(op),
                 Idiom::Dead => Flow::Next,
-                Idiom::Rotation { by } => {
-                    let rotation = Op::of(Opcode::Rori);
-                    self.operation(&Op { rd: op.rd, rs1: op.rd, imm: by.into(), ..rotation })
-                }
+                Idiom::All(made) => self.operation(&made),
             };
         }
         if flow == Flow::Next {
