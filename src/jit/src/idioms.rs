@@ -157,7 +157,9 @@ mod tests {
     #[test]
     fn pairs_are_one_operation() {
         use Idiom::{All, Dead, Plain};
-        use Opcode::{Add, AddUw, Addi, Addiw, Andi, Auipc, Lui, SextB, SextH, Sh3add, Slli, SlliUw, Srai, Srli};
+        use Opcode::{
+            Add, AddUw, Addi, Addiw, Andi, Auipc, Lui, SextB, SextH, Sh3add, Slli, SlliUw, Srai, Srli,
+        };
         let one = |code, rs1, rs2, imm| All(op(code, 5, rs1, rs2, imm));
         for (first, second, expected) in [
             (op(Slli, 5, 6, 0, 32), op(Srli, 5, 5, 0, 32), one(AddUw, 6, 0, 0)),
