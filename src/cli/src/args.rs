@@ -275,8 +275,6 @@ pub enum Clock {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Schedule(pub Policy);
 
-/// Steps of a slice under the fair schedule.
-const SLICE: u64 = 50_000;
 /// Steps of the longest slice under the random schedule.
 const SLICE_MAX: u64 = 4096;
 /// Ordering constraints that a bug is thought to need, under PCT.
@@ -298,7 +296,7 @@ impl FromStr for Schedule {
             }),
         };
         let policy = match name {
-            "fair" => Policy::Fair { slice: number(SLICE)? },
+            "fair" => Policy::Fair { slice: number(Policy::SLICE)? },
             "random" => Policy::Random { slice_max: number(SLICE_MAX)? },
             "pct" => {
                 let depth = number(DEPTH.into())?;

@@ -10,7 +10,8 @@ pub struct Limits {
     pub code_bytes: usize,
     /// How often a block is interpreted before it is translated.
     pub threshold: u32,
-    /// Steps at most before the port is asked whether it wants attention, and told how far the core has come.
+    /// Steps at most before the port is asked whether it wants attention, and told how far the core has come. After it has
+    /// wanted some they are a 32nd of that, and then each time twice as many.
     pub stretch: u64,
     /// Whether code that could run is interpreted now and then all the same, and all of it given up.
     pub mixed: bool,
@@ -25,6 +26,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: CODE_BYTES, threshold: 64, stretch: 2048, mixed: false }
+        Self { code_bytes: CODE_BYTES, threshold: 64, stretch: 1 << 16, mixed: false }
     }
 }

@@ -62,6 +62,8 @@ pub struct Native {
     left_by: Option<u32>,
     /// Whether atomics are the host's; not known before the first run.
     atomics: Option<bool>,
+    /// Steps of the next stretch.
+    stretch: u64,
     /// What the choices of a mixed execution are made of.
     choices: u64,
     counts: CodeCounts,
@@ -77,6 +79,11 @@ struct User {
     member: u32,
 }
 
+/// Steps of a stretch after which the port wanted attention.
+fn shortest(limits: &Limits) -> u64 {
+    (limits.stretch / 32).max(1)
+}
+
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
@@ -89,6 +96,8 @@ struct Context<'a, 'r, P> {
     /// The position at which the budget would be used up, and the one up to which there may be another.
     end: u64,
     until: u64,
+    /// Steps of the next stretch.
+    stretch: u64,
     steps: u64,
     /// Blocks begun in the stretches before.
     begun: u64,
@@ -133,6 +142,7 @@ impl Native {
             landings: vec![NO_LANDING; LANDING_COUNT].into(),
             left_by: None,
             atomics: None,
+            stretch: shortest(&cache.limits),
             choices: 0,
             counts: CodeCounts::default(),
             cache,
@@ -342,9 +352,10 @@ impl Translator for Native {
 
         let start = running.core.position;
         let budget = if running.port.attention() {
+            self.stretch = shortest(&self.cache.limits);
             block.len() as u64
         } else {
-            self.cache.limits.stretch.min(until - start).min(BUDGET_MAX)
+            self.stretch.min(until - start).min(BUDGET_MAX)
         };
         let budget = budget.max(block.len() as u64);
         let ram = running.core.ram.base();
@@ -374,6 +385,7 @@ impl Translator for Native {
             stamp,
             end: start + budget,
             until,
+            stretch: self.stretch,
             steps: 0,
             begun: 0,
             ended: None,
@@ -384,7 +396,8 @@ impl Translator for Native {
         // until this returns, and is accessed by `step` alone.
         let left = unsafe { self.cache.stubs.enter(&mut env, entered) };
         self.stands.store(OUTSIDE, Release);
-        let Context { running, ended, panic, steps, end, begun, .. } = context;
+        let Context { running, ended, panic, steps, end, begun, stretch, .. } = context;
+        self.stretch = stretch;
         self.counts.entries += 1;
         self.counts.runs += begun + env.begun();
         if let Some(panic) = panic {
@@ -442,12 +455,17 @@ extern "sysv64" fn stretch<P: Port>(env: &mut Env, length: u32) -> u64 {
         context.running.core.position = position;
         context.running.port.completed(position);
         let may_stay = context.cache.stamp() == context.cache_stamp;
-        may_stay && room >= u64::from(length) && !context.running.port.attention()
+        let wanted = context.running.port.attention();
+        if wanted {
+            context.stretch = shortest(&context.cache.limits);
+        }
+        may_stay && room >= u64::from(length) && !wanted
     }));
     match goes_on {
         Ok(false) => 0,
         Ok(true) => {
-            let budget = context.cache.limits.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
+            context.stretch = context.cache.limits.stretch.min(2 * context.stretch);
+            let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(length));
             context.begun += env.begun();
             context.end = position + budget;
             Env::budget_of(budget)

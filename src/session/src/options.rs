@@ -81,7 +81,7 @@ impl Default for Options {
             executor: Executor::default(),
             perf_map: None,
             clock: ClockPolicy::Virtual,
-            policy: Policy::Fair { slice: 50_000 },
+            policy: Policy::Fair { slice: Policy::SLICE },
             seed: 0,
             choices_max: u64::MAX,
             steps_max: None,
