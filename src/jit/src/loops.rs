@@ -66,6 +66,11 @@ pub(crate) fn loops(starts: &[i32], follows: &[Set]) -> Vec<Set> {
     loops
 }
 
+/// How many loops that lie in a set a place is in.
+pub(crate) fn depth(loops: &[Set], place: usize, set: Set) -> u32 {
+    loops.iter().map(|&within| u32::from(has(within, place) && within & !set == 0)).sum()
+}
+
 /// What is reached from places, those included, by ways through a set alone.
 fn reached(from: Set, through: Set, next: &[Set]) -> Set {
     let (mut reached, mut new) = (0, from & through);
@@ -91,6 +96,14 @@ mod tests {
         assert_eq!(loops(&[0, 4], &[0b10, 0]), [0; 0]);
         // A jump to a lower address from which nothing comes back.
         assert_eq!(loops(&[8, 4], &[0b10, 0]), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_in_loops_within_loops_is_deeper() {
+        let loops = loops(&[0, 4, 8, 12], &[0b10, 0b100, 0b1110, 0]);
+        let depths = |set| [0, 1, 2, 3].map(|place| depth(&loops, place, set));
+        assert_eq!(depths(0b111), [0, 1, 2, 0]);
+        assert_eq!(depths(0b100), [0, 0, 1, 0], "where only the inner one is translated");
     }
 
     #[test]

@@ -68,7 +68,8 @@ pub(crate) fn start(block: &Block) -> i32 {
 }
 
 /// Chooses what is translated together with `head`, of the blocks that `find` knows by their distance from the page's start:
-/// the innermost loop around it, and those around that, as long as it gains.
+/// the innermost loop around it, and those around that, as long as it gains. A block that begins in the middle of another one,
+/// where a slice ended, is in no loop: nothing leads back to it.
 pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block>) -> Unit<'a> {
     let near = Near::of(head, find);
     let mut around: Vec<Set> = near.loops.iter().copied().filter(|&within| has(within, 0)).collect();
@@ -77,11 +78,6 @@ pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block
     for within in around {
         let set = chosen.as_ref().map_or(within, |(inner, _)| within | inner);
         if set.count_ones() as usize > UNIT_BLOCKS_MAX || near.ops(set) > UNIT_OPS_MAX {
-            break;
-        }
-        // A block that begins in the middle of another one of the loop, where a slice ended, is left as soon as that is: a
-        // copy of the loop would be code like the one that there is, but colder.
-        if places(set).any(|place| near.begins_within(place)) {
             break;
         }
         let unit = near.unit(set);
@@ -128,16 +124,9 @@ impl<'a> Near<'a> {
         places(set).map(|place| self.blocks[place].len()).sum()
     }
 
-    /// Whether the first block begins in the middle of one.
-    fn begins_within(&self, place: usize) -> bool {
-        let (head, block) = (start(self.blocks[0]), self.blocks[place]);
-        start(block) < head && head < start(block) + block.bytes() as i32
-    }
-
     /// How often a block is expected to be executed for once that a unit is entered.
     fn times(&self, place: usize, set: Set) -> u64 {
-        let around = self.loops.iter().filter(|&&within| has(within, place) && within & !set == 0).count();
-        TIMES_MAX.min(LOOP_TIMES.pow(around as u32))
+        TIMES_MAX.min(LOOP_TIMES.saturating_pow(loops::depth(&self.loops, place, set)))
     }
 
     /// The first block on its own.
