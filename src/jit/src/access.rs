@@ -1,13 +1,16 @@
 //! Accesses to memory by fast TLB entries.
 
-use crate::fold::{Group, Part};
+use crate::fold::{Covered, Group, Part};
 use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept, window};
+use crate::idioms::idioms;
+use crate::known::Floats;
 use crate::select::{Free, Source};
 use crate::translate::Translator;
 use crate::tree::{Node, Place, Value};
 use cantus_isa::Width;
 use cantus_isa::address::PAGE_SIZE;
 use cantus_isa::riscv::meaning::Binary;
+use cantus_isa::riscv::op::Op;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// An access that leaves the way of the others, out of line: where it does, where it goes on, and where it does if there is
@@ -28,6 +31,20 @@ pub(crate) struct Alone {
     part: Part,
 }
 
+/// Operations whose accesses the first one does not cover, out of line: where that is, where code goes on, which ones they
+/// are; and what is known before them.
+pub(crate) struct Apart {
+    from: DynamicLabel,
+    to: DynamicLabel,
+    place: usize,
+    first: usize,
+    covered: Covered,
+    group: Group,
+    groups: usize,
+    words: u32,
+    floats: Floats,
+}
+
 /// An access whose window shows another page.
 pub(crate) struct Missed {
     detour: Detour,
@@ -45,39 +62,92 @@ impl Translator<'_> {
 
     /// Finds where a load or store goes, without rdx; where no fast entry allows it, the operation is a step.
     pub(crate) fn reach(&mut self, width: Width, address: Value, right: i32) -> Place {
+        match self.parts[self.index] {
+            Some(Part::Covering(group, covered)) => return self.cover(address, right, group, covered),
+            // What the leader has found is still in rcx.
+            Some(Part::Covered) => return self.place_of(address),
+            Some(Part::Leader(_) | Part::Follower(_)) | None => {}
+        }
         let slow = self.slow();
         let place = self.place_of(address);
         let [alone, found] = [(); 2].map(|()| self.asm.new_dynamic_label());
         let slow = self.unaligned_or(Detour { from: alone, to: found, slow, width, place, right });
-        let Some(part) = self.parts[self.index] else {
+        let Some(part @ (Part::Leader(group) | Part::Follower(group))) = self.parts[self.index] else {
             self.look(width, place, right, slow);
             self.addend();
             dynasm!(self.asm; .arch x64; =>found);
             return place;
         };
-        let (Part::Leader(group) | Part::Follower(group)) = part;
         let kept = kept(group.number);
         match part {
-            Part::Leader(Group { low, end, widest, .. }) => {
-                // In rdx first the page, then how far the register lies before it.
-                let Place { index, .. } = place;
-                self.look(widest, Place { index, offset: low }, right, alone);
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; sub rdx, Rq(index)
-                    ; cmp rdx, DWORD end - PAGE_SIZE as i32
-                    ; jl =>alone
-                );
-                self.addend();
+            Part::Leader(_) => {
+                self.lead(place, right, group, alone);
                 dynasm!(self.asm; .arch x64; mov [rsp + kept], rcx);
             }
-            Part::Follower(_) => {
+            Part::Follower(_) | Part::Covering(..) | Part::Covered => {
                 dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
             }
         }
         dynasm!(self.asm; .arch x64; =>found);
         self.alone.push(Alone { detour: Detour { from: alone, to: found, slow, width, place, right }, part });
         place
+    }
+
+    /// Finds in rcx what a fast entry for all of a group adds to addresses, or goes elsewhere.
+    fn lead(&mut self, place: Place, right: i32, group: Group, alone: DynamicLabel) {
+        let (Group { low, end, widest, .. }, Place { index, .. }) = (group, place);
+        // In rdx first the page, then how far the register lies before it.
+        self.look(widest, Place { index, offset: low }, right, alone);
+        dynasm!(self.asm
+            ; .arch x64
+            ; sub rdx, Rq(index)
+            ; cmp rdx, DWORD end - PAGE_SIZE as i32
+            ; jl =>alone
+        );
+        self.addend();
+    }
+
+    /// Finds where an access goes that covers those behind it.
+    fn cover(&mut self, address: Value, right: i32, group: Group, covered: Covered) -> Place {
+        let place = self.place_of(address);
+        let [apart, behind] = [(); 2].map(|()| self.asm.new_dynamic_label());
+        self.lead(place, right, group, apart);
+        if covered.leaves {
+            dynasm!(self.asm; .arch x64; mov [rsp + kept(group.number)], rcx);
+        }
+        self.cover_until = Some((covered.last, behind));
+        self.apart.push(Apart {
+            from: apart,
+            to: behind,
+            place: self.place,
+            first: self.index,
+            covered,
+            group,
+            groups: self.groups,
+            words: self.words,
+            floats: self.floats,
+        });
+        place
+    }
+
+    /// Makes the code of operations whose accesses are not found together.
+    pub(crate) fn apart(&mut self) {
+        for at in std::mem::take(&mut self.apart) {
+            dynasm!(self.asm; .arch x64; =>at.from);
+            if at.covered.leaves {
+                dynasm!(self.asm; .arch x64; mov QWORD [rsp + kept(at.group.number)], 0);
+            }
+            let block = self.unit.blocks[at.place];
+            (self.place, self.groups, self.words, self.floats) = (at.place, at.groups, at.words, at.floats);
+            self.parts = vec![None; block.len()];
+            let ops: Vec<&Op> = block.ops().map(|(_, op)| op).collect();
+            let (first, last) = (at.first, at.covered.last);
+            for (index, idiom) in idioms(&ops).into_iter().enumerate().take(last + 1).skip(first) {
+                self.index = index;
+                self.made(block, idiom);
+            }
+            dynasm!(self.asm; .arch x64; jmp =>at.to);
+        }
     }
 
     /// Makes the code of accesses that are not checked together with the others of their group.

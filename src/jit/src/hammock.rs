@@ -9,6 +9,7 @@
 
 use crate::frame::{NOT_FLOATING, RAX, RDX};
 use crate::homes::Homes;
+use crate::idioms::{Idiom, idioms};
 use crate::select::{Condition, Free};
 use crate::tolls::Toll;
 use crate::translate::{Translator, Way};
@@ -88,9 +89,15 @@ impl Translator<'_> {
             dynasm!(self.asm; .arch x64; sub r15, DWORD toll; jl =>at);
             self.branching.push(Branching { at, missing: toll, op: *op, from, next, to });
         }
-        for (distance, op) in behind.ops().take(count) {
+        let ops: Vec<&Op> = behind.ops().take(count).map(|(_, op)| op).collect();
+        for ((distance, op), idiom) in behind.ops().zip(idioms(&ops)) {
             self.offset = start(behind) + distance as i32;
-            let is_computed = execute(op, self).is_ok();
+            let made = match idiom {
+                Idiom::Plain => op,
+                Idiom::Dead => continue,
+                Idiom::All(ref made) => made,
+            };
+            let is_computed = execute(made, self).is_ok();
             assert!(is_computed, "what is simple is not left to the interpreter");
             self.computed = self.written.take();
         }

@@ -36,6 +36,8 @@ mod known;
 #[cfg(target_arch = "x86_64")]
 mod landing;
 #[cfg(target_arch = "x86_64")]
+mod loops;
+#[cfg(target_arch = "x86_64")]
 mod memory;
 #[cfg(target_arch = "x86_64")]
 mod native;

@@ -264,8 +264,25 @@ impl Selector<'_> {
             (Some(Source::Register(a)), Some(Source::Register(b))) if a != into && b != into => {
                 dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(a) + Rq(b)]);
             }
+            _ if self.add_scaled(a, b, into) => {}
             _ => self.plain(Binary::Add, a, b, into, free),
         }
+    }
+
+    /// Adds a register that is shifted by 1 to 3 to another one, if that is what the operands are. Says whether they are.
+    fn add_scaled(&mut self, a: Value, b: Value, into: u8) -> bool {
+        let Node::Binary(Binary::ShiftLeft, index, by) = self.tree.node(a) else { return false };
+        let (Some(Source::Register(index)), Some(Source::Register(b))) = (self.source(index), self.source(b))
+        else {
+            return false;
+        };
+        match self.tree.constant(by) {
+            Some(1) => dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(b) + Rq(index) * 2]),
+            Some(2) => dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(b) + Rq(index) * 4]),
+            Some(3) => dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(b) + Rq(index) * 8]),
+            _ => return false,
+        }
+        true
     }
 
     /// Operations that the host makes in place.

@@ -15,7 +15,7 @@
 //!           cold parts: steps, stubs of exits
 //! ```
 
-use crate::access::{Alone, Detour, Missed};
+use crate::access::{Alone, Apart, Detour, Missed};
 use crate::float;
 use crate::fold::{Part, fold};
 use crate::frame::{
@@ -30,12 +30,12 @@ use crate::steps::Step;
 use crate::tree::{Node, Place, Tree, Value};
 use crate::unit::{Unit, start};
 use crate::ways::{Entrance, Exit};
-use cantus_interp::OPS_MAX;
+use cantus_interp::{Block, OPS_MAX};
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{
     Amo, Binary, Block as MemoryBlock, Change, Flow, Ops, Return, Unary, execute,
 };
-use cantus_isa::riscv::op::{Op, Opcode};
+use cantus_isa::riscv::op::Op;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// Bits of a step's number that say which operation of the block it is.
@@ -128,6 +128,9 @@ pub(crate) struct Translator<'a> {
     pub groups: usize,
     pub alone: Vec<Alone>,
     pub missed: Vec<Missed>,
+    pub apart: Vec<Apart>,
+    /// Up to which operation accesses are covered, and what is behind it.
+    pub cover_until: Option<(usize, DynamicLabel)>,
     pub unaligned: Vec<Detour>,
     /// The window of the operation's access, if it has one.
     pub window: Option<usize>,
@@ -155,7 +158,7 @@ pub(crate) struct Translator<'a> {
     /// The operation cannot be translated.
     gives_up: bool,
     /// Registers that hold sign-extended words before it, as bits.
-    words: u32,
+    pub words: u32,
     /// The register that it writes.
     pub written: Option<(u8, Value)>,
     /// The register that operations before it that are computed in any case would have written.
@@ -190,6 +193,8 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
         groups: 0,
         alone: Vec::new(),
         missed: Vec::new(),
+        apart: Vec::new(),
+        cover_until: None,
         unaligned: Vec::new(),
         window: None,
         steps: Vec::new(),
@@ -254,23 +259,30 @@ impl Translator<'_> {
         // One may come here from anywhere in the unit.
         self.floats = Floats::of_state(needed);
         self.words = 0;
-        (self.parts, self.groups) = fold(block);
+        let ops: Vec<&Op> = block.ops().map(|(_, op)| op).collect();
+        (self.parts, self.groups) = fold(&ops);
         let mut flow = Flow::Next;
-        for (index, ((distance, op), idiom)) in block.ops().zip(idioms(block)).enumerate() {
+        for (index, idiom) in idioms(&ops).into_iter().enumerate() {
             self.index = index;
-            self.offset = start(block) + distance as i32;
-            flow = match idiom {
-                Idiom::Plain => self.operation(op),
-                Idiom::Dead => Flow::Next,
-                Idiom::Rotation { by } => {
-                    let rotation = Op::of(Opcode::Rori);
-                    self.operation(&Op { rd: op.rd, rs1: op.rd, imm: by.into(), ..rotation })
-                }
-            };
+            flow = self.made(block, idiom);
+            if let Some((_, behind)) = self.cover_until.take_if(|(last, _)| *last == index) {
+                dynasm!(self.asm; .arch x64; =>behind);
+            }
         }
         if flow == Flow::Next {
             self.check_results();
             self.go(start(block) + block.bytes() as i32);
+        }
+    }
+
+    /// Translates what is made of the operation at [`Self::index`]. Says what comes after it.
+    pub(crate) fn made(&mut self, block: &Block, idiom: Idiom) -> Flow {
+        let (distance, op) = block.ops().nth(self.index).expect("an operation of the block");
+        self.offset = start(block) + distance as i32;
+        match idiom {
+            Idiom::Plain => self.operation(op),
+            Idiom::Dead => Flow::Next,
+            Idiom::All(made) => self.operation(&made),
         }
     }
 
@@ -279,6 +291,7 @@ impl Translator<'_> {
         self.unready();
         self.repairs();
         self.preparations();
+        self.apart();
         self.alone();
         self.missed();
         self.unaligned();
@@ -352,7 +365,7 @@ impl Translator<'_> {
             }
         };
         // A target is computed before the register is written that it may be made of.
-        let mut free = Free::ALL;
+        let mut free = if self.cover_until.is_some() { Free::ALL.without(RCX) } else { Free::ALL };
         let mut way = self.way.take();
         if let Some(Way::Jump(target)) = way
             && !matches!(self.tree.node(target), Node::Address(_))

@@ -1,4 +1,7 @@
-//! Which blocks are translated together: those that loops go through, in one page, from one block on.
+//! Which blocks are translated together: those of the loops around a block, in one page.
+//!
+//! The innermost loop has the registers of the host and the windows that it needs; one around it is translated with it if
+//! there is enough for both. A loop that the block is not in has a unit of its own.
 //!
 //! Between the blocks of a unit code goes on without being compared (MMU-2): all of them were current when it was entered,
 //! and a step that changes that ends the run. Where there is no loop, blocks stay on their own: they would only be
@@ -6,6 +9,7 @@
 
 use crate::hammock;
 use crate::homes::{Homes, Swap};
+use crate::loops::{self, PLACES_MAX, Set, has, places};
 use crate::tolls::Tolls;
 use crate::windows::{self, Window};
 use cantus_interp::Block;
@@ -21,6 +25,9 @@ pub(crate) const UNIT_OPS_MAX: usize = 160;
 /// How often what is in a loop is expected to be executed for once outside of it; and loops within loops at most.
 const LOOP_TIMES: u64 = 8;
 const TIMES_MAX: u64 = 512;
+/// What it costs to go from one unit to another, and each register that is swapped for that, in uses of registers.
+const LEAVING: u64 = 16;
+const SWAPPING: u64 = 4;
 
 /// Blocks of one page, in the order in which their code lies. The first one is where it is entered.
 pub(crate) struct Unit<'a> {
@@ -62,104 +69,138 @@ pub(crate) fn start(block: &Block) -> i32 {
     block.address().offset() as i32
 }
 
-/// Chooses what is translated together with `head`, of the blocks that `find` knows by their distance from the page's start.
+/// Chooses what is translated together with `head`, of the blocks that `find` knows by their distance from the page's start:
+/// the innermost loop around it, and those around that, as long as it gains. A block that begins in the middle of another one,
+/// where a slice ended, is in no loop: nothing leads back to it.
 pub(crate) fn choose<'a>(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block>) -> Unit<'a> {
-    let mut blocks: Vec<&Block> = Vec::new();
-    let mut pending = std::collections::VecDeque::from([head]);
-    let mut ops = 0;
-    while let Some(block) = pending.pop_front() {
-        let mut follows = Some(block);
-        while let Some(block) = follows.take() {
-            let is_placed = blocks.iter().any(|placed| start(placed) == start(block));
-            let fits =
-                blocks.is_empty() || blocks.len() < UNIT_BLOCKS_MAX && ops + block.len() <= UNIT_OPS_MAX;
-            if is_placed || !fits {
-                break;
-            }
-            blocks.push(block);
-            ops += block.len();
-            let [next, to] = successors(block);
-            let [mut first, mut second] = [next, to].map(|to| to.and_then(&find));
-            // A branch that becomes moves goes on where it leads to.
-            if let (Some(behind), Some(_), Some(to)) = (first, second, to)
-                && hammock::skipped(behind, to).is_some()
-            {
-                std::mem::swap(&mut first, &mut second);
-            }
-            follows = first.or(second);
-            pending.extend(first.and(second));
+    let near = Near::of(head, find);
+    let mut around: Vec<Set> = near.loops.iter().copied().filter(|&within| has(within, 0)).collect();
+    around.sort_by_key(|&within| near.ops(within));
+    let mut chosen: Option<(Set, Unit)> = None;
+    for within in around {
+        let set = chosen.as_ref().map_or(within, |(inner, _)| within | inner);
+        if set.count_ones() as usize > UNIT_BLOCKS_MAX || near.ops(set) > UNIT_OPS_MAX {
+            break;
         }
+        let unit = near.unit(set);
+        if let Some((inner, chosen)) = &chosen
+            && near.loses(*inner, chosen, &unit)
+        {
+            break;
+        }
+        chosen = Some((set, unit));
     }
-    // One that begins in the middle of another one of the loop, where a slice ended, is left as soon as that is: a copy of
-    // the loop would be code like the one that there is, but colder.
-    let begins_within =
-        |block: &&Block| start(block) < start(head) && start(head) < start(block) + block.bytes() as i32;
-    if blocks.iter().any(begins_within) {
-        blocks.truncate(1);
-    }
-    let place = |to| blocks.iter().position(|block| start(block) == to);
-    let follows: Vec<u32> = blocks
-        .iter()
-        .map(|block| {
-            let places = successors(block).into_iter().flatten().filter_map(place);
-            places.fold(0, |places, place| places | 1 << place)
-        })
-        .collect();
-    let times = times(&follows);
-    if times.iter().all(|&times| times == 1) {
-        return Unit {
-            blocks: vec![head],
-            homes: Homes::fixed(),
-            swaps: Vec::new(),
-            windows: windows::choose(&[head], &[1]),
-            tolls: Tolls::of_one(head),
-        };
-    }
-    let windows = windows::choose(&blocks, &times);
-    let mut uses = [0; 32];
-    for (block, &times) in blocks.iter().zip(&times) {
-        block.ops().for_each(|(_, op)| count(op, times, &mut uses));
-    }
-    uses[0] = 0;
-    let (homes, swaps) = Homes::of_loop(&uses);
-    let tolls = Tolls::of(&blocks, &homes, &times);
-    Unit { blocks, homes, swaps, windows, tolls }
+    chosen.map_or_else(|| near.alone(), |(_, unit)| unit)
 }
 
-/// How often each block is expected to be executed for once that the first one is entered, from the sets of blocks that come
-/// next: each loop that a block is in counts. A loop's head is the first of its blocks.
-fn times(follows: &[u32]) -> Vec<u64> {
-    let mut times = vec![1; follows.len()];
-    let mut follows = follows.to_vec();
-    let mut within = vec![(1u32 << follows.len()) - 1];
-    while let Some(blocks) = within.pop() {
-        let mut reached = follows.clone();
-        reached.iter_mut().for_each(|next| *next &= blocks);
-        // What can be reached, by ways through more and more blocks (Warshall, 1962).
-        for through in 0..reached.len() {
-            for from in 0..reached.len() {
-                if reached[from] >> through & 1 != 0 {
-                    reached[from] |= reached[through];
-                }
+/// The blocks that are reached from one, which is the first of them, and the loops among them.
+struct Near<'a> {
+    blocks: Vec<&'a Block>,
+    loops: Vec<Set>,
+}
+
+impl<'a> Near<'a> {
+    fn of(head: &'a Block, find: impl Fn(i32) -> Option<&'a Block>) -> Self {
+        let mut blocks: Vec<&Block> = vec![head];
+        let mut follows = Vec::new();
+        while let Some(block) = blocks.get(follows.len()) {
+            let mut next = 0;
+            for to in successors(block).into_iter().flatten() {
+                let known = blocks.iter().position(|block| start(block) == to);
+                let place = known.or_else(|| {
+                    let found = find(to).filter(|_| blocks.len() < PLACES_MAX)?;
+                    blocks.push(found);
+                    Some(blocks.len() - 1)
+                });
+                next |= place.map_or(0, |place| 1 << place);
             }
+            follows.push(next);
         }
-        let mut left = blocks;
-        while left != 0 {
-            let head = left.trailing_zeros() as usize;
-            let back = (0..reached.len()).filter(|&from| reached[from] >> head & 1 != 0);
-            let all = back.fold(0, |all, from| all | 1u32 << from) & reached[head] & blocks;
-            left &= !(all | 1 << head);
-            if all == 0 {
-                continue;
-            }
-            for (place, times) in times.iter_mut().enumerate().filter(|(place, _)| all >> place & 1 != 0) {
-                *times = TIMES_MAX.min(*times * LOOP_TIMES);
-                follows[place] &= !(1 << head);
-            }
-            within.push(all);
-        }
+        let starts: Vec<i32> = blocks.iter().map(|block| start(block)).collect();
+        let loops = loops::loops(&starts, &follows);
+        Self { blocks, loops }
     }
-    times
+
+    /// Operations of a set.
+    fn ops(&self, set: Set) -> usize {
+        places(set).map(|place| self.blocks[place].len()).sum()
+    }
+
+    /// How often a block is expected to be executed for once that a unit is entered.
+    fn times(&self, place: usize, set: Set) -> u64 {
+        TIMES_MAX.min(LOOP_TIMES.saturating_pow(loops::depth(&self.loops, place, set)))
+    }
+
+    /// The first block on its own.
+    fn alone(&self) -> Unit<'a> {
+        let blocks = vec![self.blocks[0]];
+        let windows = windows::choose(&blocks, &[1]);
+        let tolls = Tolls::of_one(self.blocks[0]);
+        Unit { blocks, homes: Homes::fixed(), swaps: Vec::new(), windows, tolls }
+    }
+
+    /// A loop, in which the first block is.
+    fn unit(&self, set: Set) -> Unit<'a> {
+        let order = self.order(set);
+        let blocks: Vec<&Block> = order.iter().map(|&place| self.blocks[place]).collect();
+        let times: Vec<u64> = order.iter().map(|&place| self.times(place, set)).collect();
+        let windows = windows::choose(&blocks, &times);
+        let (homes, swaps) = Homes::of_loop(&self.uses(set));
+        let tolls = Tolls::of(&blocks, &homes, &times);
+        Unit { blocks, homes, swaps, windows, tolls }
+    }
+
+    /// In which order the code of a set's blocks lies: each is followed by one of those that come next, if it can be.
+    fn order(&self, set: Set) -> Vec<usize> {
+        let mut order: Vec<usize> = Vec::new();
+        let mut pending = std::collections::VecDeque::from([0]);
+        while let Some(place) = pending.pop_front() {
+            let mut follows = Some(place).filter(|place| !order.contains(place));
+            while let Some(place) = follows {
+                order.push(place);
+                let next = successors(self.blocks[place]);
+                let [mut first, mut second] = next.map(|to| self.at(to?).filter(|&place| has(set, place)));
+                // A branch that becomes moves goes on where it leads to.
+                if let (Some(behind), Some(_), [_, Some(to)]) = (first, second, next)
+                    && hammock::skipped(self.blocks[behind], to).is_some()
+                {
+                    std::mem::swap(&mut first, &mut second);
+                }
+                pending.extend(first.and(second));
+                follows = first.or(second).filter(|place| !order.contains(place));
+            }
+        }
+        order
+    }
+
+    /// The block at a distance from the page's start.
+    fn at(&self, to: i32) -> Option<usize> {
+        self.blocks.iter().position(|block| start(block) == to)
+    }
+
+    /// What it gains in a set by each integer register of the guest if that is in a register of the host.
+    fn uses(&self, set: Set) -> [u64; 32] {
+        let mut uses = [0; 32];
+        for place in places(set) {
+            let times = self.times(place, set);
+            self.blocks[place].ops().for_each(|(_, op)| count(op, times, &mut uses));
+        }
+        uses[0] = 0;
+        uses
+    }
+
+    /// Whether a loop loses more, because registers that its unit has at hand are not in that of a loop around it, than it
+    /// gains by staying there.
+    fn loses(&self, inner: Set, unit: &Unit, around: &Unit) -> bool {
+        let uses = self.uses(inner);
+        let away = |unit: &Unit| -> u64 {
+            (1..32)
+                .filter(|&register| unit.homes.of(register).is_none())
+                .map(|at| uses[usize::from(at)])
+                .sum()
+        };
+        away(around) > away(unit) + LEAVING + SWAPPING * unit.swaps.len() as u64
+    }
 }
 
 /// Counts what it gains if an operation's integer registers are in registers of the host. What is written is read soon, and
@@ -181,24 +222,4 @@ fn count(op: &Op, times: u64, uses: &mut [u64; 32]) {
     }
     add(op.rs2, READ);
     add(op.rd, WRITTEN);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_loops_within_loops_counts_more() {
-        // 0 → 1 → 2 → 3, with 2 a loop, 1 to 2 a loop around it, and 3 behind.
-        assert_eq!(times(&[0b10, 0b100, 0b1110, 0]), [1, 8, 64, 1]);
-        // The head of a loop with two ways back counts once; the loop within begins behind it.
-        assert_eq!(times(&[0b10, 0b111, 0b1]), [8, 64, 8]);
-        assert_eq!(times(&[0b10, 0]), [1, 1]);
-    }
-
-    #[test]
-    fn loops_within_loops_end() {
-        let all = (1u32 << UNIT_BLOCKS_MAX) - 1;
-        assert_eq!(times(&[all; UNIT_BLOCKS_MAX])[UNIT_BLOCKS_MAX - 1], TIMES_MAX);
-    }
 }

@@ -373,6 +373,65 @@ fn rep_2_rotations_by_shifts() {
     }
 }
 
+/// Two operations that are one, and what almost is, between accesses, in few registers.
+#[test]
+fn rep_2_pairs_that_are_one_operation() {
+    for seed in 0..blocks() / 40 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,9\nturn:\n");
+        for _ in 0..1 + numbers.below(12) {
+            let [a, b, c] = std::array::from_fn(|_| 8 + numbers.below(3));
+            let (by, rest) =
+                (numbers.pick(&[1, 2, 3, 31, 32, 33, 48, 56, 63]), numbers.pick(&[29, 31, 32, 48]));
+            let rest = if numbers.below(2) == 0 { by } else { rest };
+            let (upper, more) = (
+                numbers.pick(&["0x1000", "0x7ffff000", "-0x80000000", "-0x1000"]),
+                numbers.below(4096) as i64 - 2048,
+            );
+            text += &match numbers.below(9) {
+                0 => format!("ld x{a},0(x20)\n"),
+                1 => format!("sd x{a},8(x20)\n"),
+                2 | 3 => format!("slli x{a},x{b},{by}\nsrli x{a},x{a},{rest}\n"),
+                4 => format!("slli x{a},x{b},{by}\nsrai x{a},x{a},{rest}\n"),
+                5 => format!("slli x{a},x{b},{}\nadd x{a},x{c},x{a}\n", 1 + numbers.below(4)),
+                6 => format!("slli x{a},x{b},{}\nadd x{a},x{a},x{c}\n", 1 + numbers.below(4)),
+                7 => format!("lui x{a},{upper}\naddi{} x{a},x{a},{more}\n", numbers.pick(&["", "w"])),
+                _ => format!("auipc x{a},{upper}\naddi x{a},x{a},{more}\n"),
+            };
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        compare_text(&text, seed, DATA, 200, || numbers.below(40));
+    }
+}
+
+/// Accesses from one register that nothing but simple operations comes between, as where registers are saved: the first one
+/// covers them, unless they lie in two pages, are not aligned, or there is no fast entry.
+#[test]
+fn rep_2_accesses_that_the_first_one_covers() {
+    for seed in 0..blocks() / 40 {
+        let mut numbers = Numbers(seed);
+        let mut text = String::from("addi x28,x0,60\nturn:\n");
+        for _ in 0..1 + numbers.below(3) {
+            let access = numbers.pick(&["ld", "sd", "lw", "sw", "lbu", "sb", "lh"]);
+            for _ in 0..1 + numbers.below(6) {
+                let [a, b] = std::array::from_fn(|_| 8 + numbers.below(4));
+                text += &format!("{access} x{a},{}(x20)\n", 8 * numbers.below(6) as i64 - 16);
+                text += &match numbers.below(9) {
+                    0 => format!("addi x{a},x{b},{}\n", numbers.below(9)),
+                    1 => format!("addiw x{b},x{b},-1\n"),
+                    2 => format!("add x{a},x{a},x{b}\n"),
+                    3 if numbers.below(4) == 0 => format!("sll x{a},x{a},x{b}\n"),
+                    4 if numbers.below(8) == 0 => format!("ld x20,{}(x21)\n", 8 * numbers.below(2)),
+                    _ => String::new(),
+                };
+            }
+            text += &format!("addi x20,x20,{}\n", numbers.pick(&[1, 8, 8, 8, 16, 64]));
+        }
+        text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
+        compare_text(&text, seed, DATA + 0xf00, 700, || numbers.below(90));
+    }
+}
+
 /// Loops with branches over a few operations, most of which compute one register from itself, in few registers, some of
 /// which are compared: stretches end before, among and behind what is skipped.
 #[test]
