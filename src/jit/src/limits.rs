@@ -12,7 +12,7 @@ pub struct Limits {
     /// How often a block is interpreted before it is translated.
     pub threshold: u32,
     /// Steps at most before the port is asked whether it wants attention, and told how far the core has come. After it has
-    /// wanted some they are a 32nd of that, and then each time twice as many.
+    /// wanted some they are a 32nd of that, and then each time an eighth more.
     pub stretch: u64,
     /// Whether code that could run is interpreted now and then all the same, and all of it given up.
     pub mixed: bool,

@@ -85,6 +85,12 @@ fn shortest(limits: &Limits) -> u64 {
     (limits.stretch / 32).max(1)
 }
 
+/// Steps of a stretch after one of so many. Where the guest ends meanwhile, or another core waits, what is done too much is a
+/// small part of what was done.
+fn longer(stretch: u64, limits: &Limits) -> u64 {
+    limits.stretch.min(stretch + stretch / 8 + 1)
+}
+
 /// What a step needs to know of the run that it is made in.
 struct Context<'a, 'r, P> {
     running: &'a mut Running<'r, P>,
@@ -470,7 +476,7 @@ extern "sysv64" fn stretch<P: Port>(env: &mut Env, least: u32) -> u64 {
     match goes_on {
         Ok(false) => 0,
         Ok(true) => {
-            context.stretch = context.cache.limits.stretch.min(2 * context.stretch);
+            context.stretch = longer(context.stretch, &context.cache.limits);
             let budget = context.stretch.min(room).min(BUDGET_MAX).max(u64::from(least));
             context.begun += env.begun();
             context.end = position + budget;

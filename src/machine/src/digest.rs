@@ -10,7 +10,6 @@
 //!
 //! So it depends on what memory holds, not on which pages were ever written, and two machines have the same digest only
 //! if all of this is the same. The content of RAM below `tohost` and `fromhost`, which no program sees, counts.
-
 //!
 //! Cores wait for it: pieces of the message are hashed side by side.
 
