@@ -135,29 +135,40 @@ mod tests {
 
     const RAM: u64 = map::RAM_BASE.0;
 
-    fn machine() -> Machine {
+    /// A machine with so many cores, and pages of RAM.
+    fn machine_of(cores: u64, pages: u64) -> Machine {
         let image = GuestImage::from_bytes("guest", Elf::default().bytes()).unwrap();
-        Machine::new(MachineConfig::new(2, 1 << 20).unwrap(), &image.into()).unwrap()
+        Machine::new(MachineConfig::new(cores, 4096 * pages).unwrap(), &image.into()).unwrap()
+    }
+
+    fn machine() -> Machine {
+        machine_of(2, 256)
+    }
+
+    /// What is hashed, by the format's description, up to the cores, of a machine with so many pages of RAM.
+    fn documented(machine: &Machine, pages: u64) -> Vec<u8> {
+        let mut message = Vec::new();
+        for page in 0..pages {
+            let mut bytes = [0; 4096];
+            machine.ram().read(Gpa(RAM + 4096 * page), &mut bytes);
+            if bytes != [0; 4096] {
+                message.extend(page.to_le_bytes());
+                message.extend(bytes);
+            }
+        }
+        message.extend([0xff; 8]);
+        let mut devices = Vec::new();
+        machine.board().write_state(&mut devices);
+        message.extend((devices.len() as u64).to_le_bytes());
+        message.extend(devices);
+        message
     }
 
     #[test]
     fn the_bytes_are_the_documented_ones() {
         let machine = machine();
         machine.ram().store(Gpa(RAM + 0x3000), Width::Byte, 7);
-        let mut expected = Vec::new();
-        for page in 0..256_u64 {
-            let mut bytes = [0; 4096];
-            machine.ram().read(Gpa(RAM + 4096 * page), &mut bytes);
-            if bytes != [0; 4096] {
-                expected.extend(page.to_le_bytes());
-                expected.extend(bytes);
-            }
-        }
-        expected.extend([0xff; 8]);
-        let mut devices = Vec::new();
-        machine.board().write_state(&mut devices);
-        expected.extend((devices.len() as u64).to_le_bytes());
-        expected.extend(devices);
+        let mut expected = documented(&machine, 256);
         assert_eq!(machine.digest(&[]), ContentDigest::of(&expected));
         expected.extend([3; 16]);
         expected.extend([4; 16]);
@@ -166,27 +177,13 @@ mod tests {
 
     #[test]
     fn the_bytes_are_the_documented_ones_in_many_pieces() {
-        let image = GuestImage::from_bytes("guest", Elf::default().bytes()).unwrap();
-        let machine = Machine::new(MachineConfig::new(1, 16 << 20).unwrap(), &image.into()).unwrap();
+        let machine = machine_of(1, 4096);
         for page in (0x100..0xc00_u64).filter(|page| page % 7 != 0) {
             let bytes: Vec<u8> = (0..4096).map(|at| (page * 31 + at / 5) as u8).collect();
             machine.ram().write(Gpa(RAM + 4096 * page), &bytes);
         }
         machine.ram().write(Gpa(RAM + 4096 * 0x200), &[0; 4096]);
-        let mut expected = Vec::new();
-        for page in 0..4096_u64 {
-            let mut bytes = [0; 4096];
-            machine.ram().read(Gpa(RAM + 4096 * page), &mut bytes);
-            if bytes != [0; 4096] {
-                expected.extend(page.to_le_bytes());
-                expected.extend(bytes);
-            }
-        }
-        expected.extend([0xff; 8]);
-        let mut devices = Vec::new();
-        machine.board().write_state(&mut devices);
-        expected.extend((devices.len() as u64).to_le_bytes());
-        expected.extend(devices);
+        let expected = documented(&machine, 4096);
         assert!(expected.len() > 8 << 20, "more than two pieces");
         assert_eq!(machine.digest(&[]), ContentDigest::of(&expected));
     }
