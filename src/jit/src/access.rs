@@ -1,4 +1,7 @@
 //! Accesses to memory by fast TLB entries.
+//!
+//! What an entry adds to an address comes into rcx. Where addresses are physical that is the same for all of RAM, and an operand
+//! of the instruction ([`Place::operand`]).
 
 use crate::fold::{Covered, Group, Part};
 use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept, window};
@@ -97,7 +100,7 @@ impl Translator<'_> {
         place
     }
 
-    /// Finds in rcx what a fast entry for all of a group adds to addresses, or goes elsewhere.
+    /// Finds a fast entry for all of a group, or goes elsewhere.
     fn lead(&mut self, place: Place, right: i32, group: Group, alone: DynamicLabel) {
         let (Group { low, end, widest, .. }, Place { index, .. }) = (group, place);
         // In rdx first the page, then how far the register lies before it.
@@ -204,6 +207,7 @@ impl Translator<'_> {
         let (mut base, mut offset) = (address, 0);
         if let Node::Binary(Binary::Add, a, b) = self.tree.node(address)
             && let Some(Source::Immediate(immediate)) = self.selector().source(b)
+            && i16::try_from(immediate).is_ok()
         {
             (base, offset) = (a, immediate);
         }
