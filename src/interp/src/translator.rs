@@ -18,6 +18,7 @@ use crate::step::Step;
 use crate::{CodeCounts, Core, Port};
 use cantus_isa::Gpa;
 use cantus_isa::riscv::meaning::{Flow, execute};
+use cantus_memory::is_machine;
 use std::ptr::NonNull;
 
 /// Runs blocks in its own way.
@@ -99,6 +100,11 @@ impl<P: Port> Running<'_, P> {
         self.context.code.index
     }
 
+    /// Whether nothing is translated, neither for fetches nor for loads and stores: virtual addresses are physical.
+    pub fn is_physical(&self) -> bool {
+        is_machine(self.data_mode()) && is_machine(self.code_mode())
+    }
+
     /// How often a fast right to fetch has been lost.
     pub fn fetches_lost(&self) -> u64 {
         self.core.tlb.fetches_lost()
@@ -135,7 +141,7 @@ impl<P: Port> Running<'_, P> {
         let text = unsafe { block.as_ref() };
         let (ops, starts) = (text.text(), text.starts());
         let data = self.data_mode();
-        let fetches = (self.context.stamp(self.core), self.core.code_epoch);
+        let before = self.seen();
         // No more than a mark that whoever ends the block sets lower.
         self.context.limit = usize::MAX;
         let mut step = Step {
@@ -149,7 +155,7 @@ impl<P: Port> Running<'_, P> {
         };
         let (index, end) = match execute(&ops[index], &mut step) {
             Ok(Flow::Next) if self.context.limit == usize::MAX && self.context.exit.is_none() => return None,
-            Ok(Flow::Sync) if self.context.exit.is_none() && self.is_no_news(fetches) => return None,
+            Ok(Flow::Sync) if self.context.exit.is_none() && self.is_no_news(before) => return None,
             Ok(flow) => (index + 1, Ok(flow)),
             Err(stop) => (index, Err(stop)),
         };
@@ -157,11 +163,15 @@ impl<P: Port> Running<'_, P> {
     }
 
     /// Whether a step after which code must be fetched anew, and an interrupt may be due, has come to neither: there is none,
-    /// and what can be fetched is what it was at this stamp and code epoch. The mode of loads and stores is that from there on.
-    fn is_no_news(&mut self, fetches: (u64, u64)) -> bool {
+    /// and what was seen before still is. The mode of loads and stores is that from there on.
+    fn is_no_news(&mut self, before: (u64, u64, bool)) -> bool {
         self.context.refresh(self.core);
-        (self.context.stamp(self.core), self.core.code_epoch) == fetches
-            && self.core.hart.pending_interrupt().is_none()
+        self.seen() == before && self.core.hart.pending_interrupt().is_none()
+    }
+
+    /// What a run takes for granted: the stamp and the epoch of what can be fetched, and whether addresses are physical.
+    fn seen(&self) -> (u64, u64, bool) {
+        (self.context.stamp(self.core), self.core.code_epoch, self.is_physical())
     }
 
     /// Executes the operations of a block that starts at `pc` from the one at `index` to its end, or to where one of them

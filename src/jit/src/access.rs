@@ -1,4 +1,7 @@
 //! Accesses to memory by fast TLB entries.
+//!
+//! What an entry adds to an address comes into rcx. Where addresses are physical that is the same for all of RAM, and an operand
+//! of the instruction ([`Place::operand`]).
 
 use crate::fold::{Covered, Group, Part};
 use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept, window};
@@ -82,10 +85,14 @@ impl Translator<'_> {
         match part {
             Part::Leader(_) => {
                 self.lead(place, right, group, alone);
-                dynasm!(self.asm; .arch x64; mov [rsp + kept], rcx);
+                self.keep(group);
             }
             Part::Follower(_) | Part::Covering(..) | Part::Covered => {
-                dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
+                if self.target.regime.distance.is_some() {
+                    dynasm!(self.asm; .arch x64; cmp DWORD [rsp + kept], 0; je =>alone);
+                } else {
+                    dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
+                }
             }
         }
         dynasm!(self.asm; .arch x64; =>found);
@@ -93,11 +100,11 @@ impl Translator<'_> {
         place
     }
 
-    /// Finds in rcx what a fast entry for all of a group adds to addresses, or goes elsewhere.
+    /// Finds a fast entry for all of a group, or goes elsewhere.
     fn lead(&mut self, place: Place, right: i32, group: Group, alone: DynamicLabel) {
         let (Group { low, end, widest, .. }, Place { index, .. }) = (group, place);
         // In rdx first the page, then how far the register lies before it.
-        self.look(widest, Place { index, offset: low }, right, alone);
+        self.look(widest, Place { offset: low, ..place }, right, alone);
         dynasm!(self.asm
             ; .arch x64
             ; sub rdx, Rq(index)
@@ -107,13 +114,22 @@ impl Translator<'_> {
         self.addend();
     }
 
+    /// Keeps what a leader has found.
+    fn keep(&mut self, group: Group) {
+        if self.target.regime.distance.is_some() {
+            dynasm!(self.asm; .arch x64; mov DWORD [rsp + kept(group.number)], 1);
+        } else {
+            dynasm!(self.asm; .arch x64; mov [rsp + kept(group.number)], rcx);
+        }
+    }
+
     /// Finds where an access goes that covers those behind it.
     fn cover(&mut self, address: Value, right: i32, group: Group, covered: Covered) -> Place {
         let place = self.place_of(address);
         let [apart, behind] = [(); 2].map(|()| self.asm.new_dynamic_label());
         self.lead(place, right, group, apart);
         if covered.leaves {
-            dynasm!(self.asm; .arch x64; mov [rsp + kept(group.number)], rcx);
+            self.keep(group);
         }
         self.cover_until = Some((covered.last, behind));
         self.apart.push(Apart {
@@ -171,13 +187,11 @@ impl Translator<'_> {
             self.compare(width, place, right, slow);
             // It is aligned, so that what was compared is the tag that any access to the page is compared with.
             let (tag, addend) = window(number);
-            dynasm!(self.asm
-                ; .arch x64
-                ; mov rcx, [r13 + rcx + ADDEND]
-                ; mov [rsp + tag], rdx
-                ; mov [rsp + addend], rcx
-                ; jmp =>to
-            );
+            dynasm!(self.asm; .arch x64; mov [rsp + tag], rdx);
+            if place.distance.is_none() {
+                dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]; mov [rsp + addend], rcx);
+            }
+            dynasm!(self.asm; .arch x64; jmp =>to);
         }
     }
 
@@ -193,6 +207,7 @@ impl Translator<'_> {
         let (mut base, mut offset) = (address, 0);
         if let Node::Binary(Binary::Add, a, b) = self.tree.node(address)
             && let Some(Source::Immediate(immediate)) = self.selector().source(b)
+            && i16::try_from(immediate).is_ok()
         {
             (base, offset) = (a, immediate);
         }
@@ -203,7 +218,7 @@ impl Translator<'_> {
                 RAX
             }
         };
-        Place { index, offset }
+        Place { index, offset, distance: self.target.regime.distance }
     }
 
     /// Finds the fast entry of an access, for [`Self::addend`], and gives in rdx the page, which it is for.
@@ -219,6 +234,9 @@ impl Translator<'_> {
 
     /// Gives in rcx what the fast entry of an access that has just been found adds to its address.
     fn addend(&mut self) {
+        if self.target.regime.distance.is_some() {
+            return;
+        }
         if let Some(number) = self.window {
             let (_, addend) = window(number);
             dynasm!(self.asm; .arch x64; mov rcx, [rsp + addend]);
@@ -230,7 +248,9 @@ impl Translator<'_> {
     /// Gives in rcx what the fast entry of an access adds to its address.
     fn check(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
         self.compare(width, place, right, slow);
-        dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
+        if place.distance.is_none() {
+            dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
+        }
     }
 
     /// Gives in rcx where the fast entry of an access is among those of its mode, and in rdx the page, which it is for.
@@ -247,7 +267,7 @@ impl Translator<'_> {
     }
 
     /// Gives an address in rdx.
-    pub(crate) fn address(&mut self, Place { index, offset }: Place) {
+    pub(crate) fn address(&mut self, Place { index, offset, .. }: Place) {
         if offset == 0 {
             dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
         } else {

@@ -8,7 +8,7 @@
 use crate::frame::{ENV, GUEST, HART, HOLDS, PRIVILEGE, RAX, RCX, RDX, WRITE};
 use crate::select::Free;
 use crate::translate::Translator;
-use crate::tree::{Node, Place, Value};
+use crate::tree::{Node, Value};
 use cantus_interp::Core;
 use cantus_isa::address::CACHE_BLOCK_SIZE;
 use cantus_isa::riscv::Hart;
@@ -57,8 +57,8 @@ const _: () = {
 impl Translator<'_> {
     /// Loads the word or doubleword at an address, and reserves it.
     pub(crate) fn reserve(&mut self, width: Width, address: Value) -> Value {
-        let Place { index, offset } = self.reach_aligned(width, address, WRITE);
-        dynasm!(self.asm; .arch x64; lea rax, [rcx + Rq(index) + offset]);
+        let (base, index, at) = self.reach_aligned(width, address, WRITE).operand();
+        dynasm!(self.asm; .arch x64; lea rax, [Rq(base) + Rq(index) + at]);
         if width == Width::Double {
             dynasm!(self.asm; .arch x64; mov rdx, [rax]);
         } else {
@@ -78,11 +78,11 @@ impl Translator<'_> {
     /// Stores to what is reserved, and gives 0; all else is a step.
     pub(crate) fn store_reserved(&mut self, width: Width, address: Value, value: Value) -> Value {
         let slow = self.slow();
-        let Place { index, offset } = self.reach_aligned(width, address, WRITE);
+        let (base, index, at) = self.reach_aligned(width, address, WRITE).operand();
         let double = width == Width::Double;
         dynasm!(self.asm
             ; .arch x64
-            ; lea rcx, [rcx + Rq(index) + offset]
+            ; lea rcx, [Rq(base) + Rq(index) + at]
             ; mov rax, rcx
             ; sub rax, [rsp + GUEST]
             ; cmp BYTE [rbx + WIDTH], width as i8
@@ -90,7 +90,7 @@ impl Translator<'_> {
             ; cmp [rbx + ADDRESS], rax
             ; jne =>slow
         );
-        if self.target.atomics {
+        if self.target.regime.atomics {
             self.selector().compute(value, RDX, Free::ALL.without(RCX));
             dynasm!(self.asm; .arch x64; mov rax, [rbx + VALUE]);
             if double {
@@ -121,10 +121,10 @@ impl Translator<'_> {
 
     /// Does what `amo` says to the word or doubleword at an address, and gives what was there.
     pub(crate) fn exchange(&mut self, amo: Amo, width: Width, address: Value, value: Value) -> Value {
-        let Place { index, offset } = self.reach_aligned(width, address, WRITE);
+        let (base, index, at) = self.reach_aligned(width, address, WRITE).operand();
         let double = width == Width::Double;
-        dynasm!(self.asm; .arch x64; lea rcx, [rcx + Rq(index) + offset]);
-        let atomics = self.target.atomics;
+        dynasm!(self.asm; .arch x64; lea rcx, [Rq(base) + Rq(index) + at]);
+        let atomics = self.target.regime.atomics;
         if atomics && matches!(amo, Amo::Swap | Amo::Add) {
             self.selector().compute(value, RAX, Free::ALL.without(RCX));
             match (amo, double) {
@@ -192,10 +192,10 @@ impl Translator<'_> {
         let start = self.tree.binary(Binary::And, address, start);
         self.selector().compute(start, RAX, Free::ALL);
         let start = self.tree.add(Node::Host(RAX));
-        let Place { index, .. } = self.reach_aligned(Width::Double, start, WRITE);
+        let (base, index, first) = self.reach_aligned(Width::Double, start, WRITE).operand();
         dynasm!(self.asm; .arch x64; xorps xmm0, xmm0);
         for at in (0..CACHE_BLOCK_SIZE as i32).step_by(16) {
-            dynasm!(self.asm; .arch x64; movaps [rcx + Rq(index) + at], xmm0);
+            dynasm!(self.asm; .arch x64; movaps [Rq(base) + Rq(index) + first + at], xmm0);
         }
     }
 }

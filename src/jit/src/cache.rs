@@ -18,7 +18,7 @@ use crate::listener::Block as Made;
 use crate::memory::CodeMemory;
 use crate::select::Features;
 use crate::tolls::Toll;
-use crate::translate::{BLOCKS_MAX, LINKS_OF_BLOCK, Link, STALE_LINK, Target, translate};
+use crate::translate::{BLOCKS_MAX, LINKS_OF_BLOCK, Link, Regime, STALE_LINK, Target, translate};
 use crate::unit::{UNIT_BLOCKS_MAX, Unit, start};
 use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts};
@@ -89,8 +89,8 @@ struct Held {
     order: u64,
 }
 
-/// Host address of a unit's first byte; and whether its atomics are the host's.
-type Key = (u64, bool);
+/// Host address of a unit's first byte; and what its code takes for granted.
+type Key = (u64, Regime);
 
 /// A block of a unit, by what its decoding depended on.
 #[derive(PartialEq, Eq)]
@@ -106,13 +106,20 @@ impl Member {
     }
 }
 
-/// Where a unit's code is entered: by others' jumps, and by a translator; and how many blocks it has.
+/// Where a unit's code is entered: by others' jumps, and by a translator; how many blocks it has, and whether its addresses
+/// are physical.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub chained: *const u8,
     pub entered: *const u8,
     pub members: usize,
+    pub is_physical: bool,
 }
+
+/// The bit for that in what is packed.
+const PHYSICAL: u64 = 1 << 7;
+
+const _: () = assert!(UNIT_BLOCKS_MAX < PHYSICAL as usize);
 
 /// What changes.
 struct Store {
@@ -211,7 +218,8 @@ impl Cache {
         Place {
             chained: code(chained),
             entered: code(chained + (packed >> 8 & 0xff_ffff)),
-            members: (packed & 0xff) as usize,
+            members: (packed & (PHYSICAL - 1)) as usize,
+            is_physical: packed & PHYSICAL != 0,
         }
     }
 
@@ -258,12 +266,12 @@ impl Cache {
     }
 
     /// The latest unit that begins with a block at a host address. One that another core makes just now may be overlooked.
-    pub fn find(&self, host: u64, atomics: bool) -> Option<Found> {
+    pub fn find(&self, host: u64, regime: Regime) -> Option<Found> {
         let (word, bit) = self.head(host);
         if word.load(Relaxed) & bit == 0 {
             return None;
         }
-        self.latest(&self.lock(), (host, atomics))
+        self.latest(&self.lock(), (host, regime))
     }
 
     fn latest(&self, store: &Store, key: Key) -> Option<Found> {
@@ -274,16 +282,16 @@ impl Cache {
 
     /// Makes the code of a unit that is at `pc` now, unless another core has just done that. None where memory is full of
     /// code that some core may still be in.
-    pub fn make(&self, unit: &Unit, atomics: bool, pc: u64, counts: &mut CodeCounts) -> Option<Found> {
+    pub fn make(&self, unit: &Unit, regime: Regime, pc: u64, counts: &mut CodeCounts) -> Option<Found> {
         let members: Arc<[Member]> = unit.blocks.iter().map(|block| Member::of(block)).collect();
-        let key = (unit.blocks[0].host(), atomics);
+        let key = (unit.blocks[0].host(), regime);
         let mut store = self.lock();
         if let Some(found) = self.latest(&store, key)
             && found.members == members
         {
             return Some(found);
         }
-        let target = Target { stubs: self.stubs, features: store.features, atomics };
+        let target = Target { stubs: self.stubs, features: store.features, regime };
         let mut length = 0;
         let (at, current, number, translated) = loop {
             let at = self.room(&mut store, length, counts)?;
@@ -303,6 +311,7 @@ impl Cache {
         store.memory.write(at, &translated.code);
         let place = ((at + translated.chained) as u64) << 32
             | ((translated.entered - translated.chained) as u64) << 8
+            | if regime.distance.is_some() { PHYSICAL } else { 0 }
             | members.len() as u64;
         for member in 0..members.len() {
             let ahead = unit.tolls.ahead(member).bits();

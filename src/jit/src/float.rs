@@ -15,7 +15,7 @@ use crate::known::{Computed, Operand, operand, set};
 use crate::rounding::{AWAY, DYNAMIC, TOWARDS_ZERO, is_of_host, rounding};
 use crate::select::Free;
 use crate::translate::{Interpreted, Translator};
-use crate::tree::{Node, Place, Value};
+use crate::tree::{Node, Value};
 use cantus_interp::Block;
 use cantus_isa::riscv::meaning::Binary;
 use cantus_isa::riscv::op::{Op, Opcode, Opcode::*};
@@ -577,9 +577,10 @@ impl Translator<'_> {
                 self.floats.overwrite(register, true);
                 self.write_single(single, register);
             }
-            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
+            (Node::Loaded(_, place), Some(into)) => {
+                let (base, index, at) = place.operand();
                 self.floats.overwrite(register, false);
-                dynasm!(self.asm; .arch x64; movsd Rx(into), [rcx + Rq(index) + offset]);
+                dynasm!(self.asm; .arch x64; movsd Rx(into), [Rq(base) + Rq(index) + at]);
             }
             (_, into) => {
                 self.floats.overwrite(register, false);
@@ -597,10 +598,11 @@ impl Translator<'_> {
     fn write_single(&mut self, single: Value, register: u8) {
         let (memory, into) = (f(register), vector(register));
         match (self.tree.node(single), into) {
-            (Node::Loaded(_, Place { index, offset }), Some(into)) => {
+            (Node::Loaded(_, place), Some(into)) => {
+                let (base, index, at) = place.operand();
                 dynasm!(self.asm
                     ; .arch x64
-                    ; movss xmm0, [rcx + Rq(index) + offset]
+                    ; movss xmm0, [Rq(base) + Rq(index) + at]
                     ; pcmpeqd Rx(into), Rx(into)
                     ; movss Rx(into), xmm0
                 );

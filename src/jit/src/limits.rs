@@ -16,17 +16,20 @@ pub struct Limits {
     pub stretch: u64,
     /// Whether code that could run is interpreted now and then all the same, and all of it given up.
     pub mixed: bool,
+    /// Whether code for M-mode, where nothing is translated, takes addresses for physical ones, where RAM lies near
+    /// ([`cantus_memory::Ram::distance`]).
+    pub physical: bool,
 }
 
 impl Limits {
     /// What tries everything: blocks are translated at once, but interpreted half of the time.
     pub fn mixed() -> Self {
-        Self { code_bytes: 1 << 20, threshold: 0, stretch: 512, mixed: true }
+        Self { code_bytes: 1 << 20, threshold: 0, stretch: 512, mixed: true, physical: true }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_bytes: CODE_BYTES, threshold: 16, stretch: 1 << 16, mixed: false }
+        Self { code_bytes: CODE_BYTES, threshold: 16, stretch: 1 << 16, mixed: false, physical: true }
     }
 }

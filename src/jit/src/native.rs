@@ -2,7 +2,9 @@
 //!
 //! Guarantees (MMU-2): code runs only for blocks whose bytes are current at the core's code epoch. Each unit has a number,
 //! and each number the epoch at which the bytes of all of its blocks were last compared; code that is jumped to from other
-//! code compares it with the core's. A unit of which a block is no longer code has an epoch that is never reached.
+//! code compares it with the core's. A unit of which a block is no longer code has an epoch that is never reached. Where
+//! nothing is translated (`is_physical`), code takes addresses for physical ones, and epochs are others: neither kind of
+//! code goes on in the other.
 //!
 //! A link from one unit to another of the same page holds for ever: the distance between them does not depend on where
 //! the page is mapped, and what is fetched from a page at all may be fetched from anywhere in it. Whatever is elsewhere is
@@ -14,7 +16,7 @@ use crate::cache::{Cache, Found, Known, OUTSIDE, Place, REGIONS};
 use crate::frame::{BETWEEN, BUDGET_MAX, ENDED, Env, JUMP_SLOTS, Jump, NO_JUMP, REST, SPENT, jump_slot};
 use crate::landing::{LANDING_COUNT, Landing, NO_LANDING, landing_slot, stamp_of};
 use crate::tolls::Toll;
-use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK, STALE_LINK};
+use crate::translate::{INDEX_BITS, LINKS_OF_BLOCK, Regime, STALE_LINK};
 use crate::unit::{self, UNIT_BLOCKS_MAX};
 use crate::{Limits, Listening};
 use cantus_interp::{Block, CodeCounts, Core, Ended, Interp, Port, Ran, Running, Translator};
@@ -33,8 +35,18 @@ use std::sync::atomic::Ordering::{Release, SeqCst};
 /// An executor that translates what is executed often, and interprets the rest.
 pub type Jit = Interp<Native>;
 
-/// An epoch that no core reaches: those of code are greater by one than the core's.
+/// An epoch that no core reaches.
 const NEVER: u64 = 0;
+
+/// How far the host's addresses of RAM lie behind the guest's, where those are physical.
+fn distance<P: Port>(running: &Running<'_, P>, limits: &Limits) -> Option<i32> {
+    running.core.ram.distance().filter(|_| limits.physical && running.is_physical())
+}
+
+/// The epoch of code: that of the core's, and whether addresses are physical. What is current at one is so in one regime.
+fn epoch<P: Port>(running: &Running<'_, P>, limits: &Limits) -> u64 {
+    (running.core.code_epoch + 1) << 1 | u64::from(distance(running, limits).is_some())
+}
 
 /// How often a block is interpreted from one look for code that another core has had made to the next.
 const FIND_EVERY: u32 = 16;
@@ -210,9 +222,10 @@ impl Native {
         let (generation, count) = block.mark.get();
         let count = if generation == 0 { count } else { 0 };
         let is_warm = count >= self.cache.limits.threshold;
-        let atomics = self.atomics == Some(true);
+        let regime =
+            Regime { atomics: self.atomics == Some(true), distance: distance(running, &self.cache.limits) };
         if is_warm || count.is_multiple_of(FIND_EVERY) {
-            let found = self.cache.find(block.host(), atomics);
+            let found = self.cache.find(block.host(), regime);
             if let Some(number) = found.and_then(|found| self.take(running, block, &found)) {
                 return Some(number);
             }
@@ -225,7 +238,7 @@ impl Native {
                 found.map(|block| unsafe { block.as_ref() })
             };
             let unit = unit::choose(block, find);
-            let made = self.cache.make(&unit, atomics, running.core.hart.pc, &mut self.counts);
+            let made = self.cache.make(&unit, regime, running.core.hart.pc, &mut self.counts);
             if let Some(number) = made.and_then(|made| self.take(running, block, &made)) {
                 return Some(number);
             }
@@ -263,25 +276,27 @@ impl Native {
                 }
             }
         }
-        self.epochs[number as usize] = running.core.code_epoch + 1;
+        self.epochs[number as usize] = epoch(running, &self.cache.limits);
         head.mark.set((generation, number));
         Some(number)
     }
 
     /// Whether all blocks of a unit that begins with `block` are current; compares those of which it is not known.
     fn is_current<P: Port>(&mut self, running: &mut Running<'_, P>, block: &Block, number: u32) -> bool {
-        let epoch = running.core.code_epoch + 1;
-        let first = number as usize;
+        let (epoch, first) = (epoch(running, &self.cache.limits), number as usize);
         if self.epochs[first] == epoch {
             return true;
         }
-        let blocks = &self.blocks[first..first + self.cache.place(number).members];
+        let Place { members, is_physical, .. } = self.cache.place(number);
+        let is_made_for_this = is_physical == (epoch & 1 != 0);
+        let blocks = &self.blocks[first..first + members];
         let mut is_known_current = |&block: &*mut Block| {
             // SAFETY: it is alive, for those that were dropped were forgotten.
             unsafe { block.as_ref() }.is_some_and(|block| running.is_current(block))
         };
-        let is_current =
-            blocks[0].cast_const() == ptr::from_ref(block) && blocks[1..].iter().all(&mut is_known_current);
+        let is_current = is_made_for_this
+            && blocks[0].cast_const() == ptr::from_ref(block)
+            && blocks[1..].iter().all(&mut is_known_current);
         self.epochs[first] = if is_current { epoch } else { NEVER };
         is_current
     }
@@ -357,7 +372,7 @@ impl Translator for Native {
             return None;
         }
         let Place { chained, entered, .. } = self.cache.place(number);
-        let epoch = running.core.code_epoch + 1;
+        let epoch = epoch(running, &self.cache.limits);
         self.jumps[jump_slot(block.host())] = Jump { host: block.host(), code: chained };
         let pc = running.core.hart.pc;
         let stamp = stamp_of(running.fetches_lost(), running.code_mode());
@@ -516,9 +531,10 @@ extern "sysv64" fn step<P: Port>(env: &mut Env, which: u32) -> u32 {
             // SAFETY: as above.
             let ended = unsafe { context.running.step(block, pc, index as usize) };
             let stamp = stamp_of(context.running.fetches_lost(), context.running.code_mode());
+            let is_physical = distance(context.running, &context.cache.limits).is_some();
             assert!(
-                ended.is_some() || stamp == context.stamp,
-                "MMU-1: what can be fetched stays the same while code runs"
+                ended.is_some() || stamp == context.stamp && is_physical == (env.epoch & 1 != 0),
+                "MMU-1: what can be fetched, and how it is accessed, stays the same while code runs"
             );
             ended
         }

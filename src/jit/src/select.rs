@@ -5,7 +5,7 @@
 
 use crate::frame::{Assembler, PAGE, RAX, RCX, RDX, f, vector, x};
 use crate::homes::Homes;
-use crate::tree::{Node, Place, Tree, Value};
+use crate::tree::{Node, Tree, Value};
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{Binary, Unary};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -143,12 +143,19 @@ impl Selector<'_> {
             Node::Host(from) if from == into => {}
             Node::Host(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
             Node::Vector(from) => dynasm!(self.asm; .arch x64; movq Rq(into), Rx(from)),
-            Node::Loaded(width, Place { index, offset }) => match width {
-                Width::Byte => dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [rcx + Rq(index) + offset]),
-                Width::Half => dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [rcx + Rq(index) + offset]),
-                Width::Word => dynasm!(self.asm; .arch x64; mov Rd(into), [rcx + Rq(index) + offset]),
-                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rcx + Rq(index) + offset]),
-            },
+            Node::Loaded(width, place) => {
+                let (base, index, at) = place.operand();
+                match width {
+                    Width::Byte => {
+                        dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [Rq(base) + Rq(index) + at])
+                    }
+                    Width::Half => {
+                        dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [Rq(base) + Rq(index) + at])
+                    }
+                    Width::Word => dynasm!(self.asm; .arch x64; mov Rd(into), [Rq(base) + Rq(index) + at]),
+                    Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [Rq(base) + Rq(index) + at]),
+                }
+            }
             Node::Sign(width, of) => self.sign_extend(width, of, into, free),
             Node::Zero(width, of) => self.zero_extend(width, of, into, free),
             Node::Unary(operation, of) => self.unary(operation, of, into, free),
@@ -168,16 +175,17 @@ impl Selector<'_> {
     }
 
     fn sign_extend(&mut self, width: Width, of: Value, into: u8, free: Free) {
-        if let Node::Loaded(loaded, Place { index, offset }) = self.tree.node(of)
+        if let Node::Loaded(loaded, place) = self.tree.node(of)
             && loaded == width
         {
+            let (base, index, at) = place.operand();
             match width {
-                Width::Byte => dynasm!(self.asm; .arch x64; movsx Rq(into), BYTE [rcx + Rq(index) + offset]),
-                Width::Half => dynasm!(self.asm; .arch x64; movsx Rq(into), WORD [rcx + Rq(index) + offset]),
+                Width::Byte => dynasm!(self.asm; .arch x64; movsx Rq(into), BYTE [Rq(base) + Rq(index) + at]),
+                Width::Half => dynasm!(self.asm; .arch x64; movsx Rq(into), WORD [Rq(base) + Rq(index) + at]),
                 Width::Word => {
-                    dynasm!(self.asm; .arch x64; movsxd Rq(into), DWORD [rcx + Rq(index) + offset]);
+                    dynasm!(self.asm; .arch x64; movsxd Rq(into), DWORD [Rq(base) + Rq(index) + at]);
                 }
-                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [rcx + Rq(index) + offset]),
+                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [Rq(base) + Rq(index) + at]),
             }
             return;
         }

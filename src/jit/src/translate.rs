@@ -27,7 +27,7 @@ use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::landing::land;
 use crate::select::{Features, Free, Selector, Source};
 use crate::steps::Step;
-use crate::tree::{Node, Place, Tree, Value};
+use crate::tree::{Node, Tree, Value};
 use crate::unit::{Unit, start};
 use crate::ways::{Entrance, Exit};
 use cantus_interp::{Block, OPS_MAX};
@@ -81,8 +81,16 @@ pub(crate) struct Translated {
 pub(crate) struct Target {
     pub stubs: Stubs,
     pub features: Features,
-    /// Whether other cores access memory at the same time without anything in between.
+    pub regime: Regime,
+}
+
+/// What code takes for granted of where it runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Regime {
+    /// Other cores access memory at the same time without anything in between.
     pub atomics: bool,
+    /// Addresses are physical: so far behind them lie the host's, of all RAM.
+    pub distance: Option<i32>,
 }
 
 /// The operation is left to the interpreter.
@@ -535,14 +543,14 @@ impl Ops for Translator<'_> {
     }
 
     fn store(&mut self, width: Width, address: Value, value: Value) -> Result<(), Interpreted> {
-        let Place { index, offset } = self.reach(width, address, WRITE);
+        let (base, index, at) = self.reach(width, address, WRITE).operand();
         if let Node::Float(register) = self.tree.node(value)
             && let Some(from) = vector(register)
         {
             if width == Width::Word {
-                dynasm!(self.asm; .arch x64; movss [rcx + Rq(index) + offset], Rx(from));
+                dynasm!(self.asm; .arch x64; movss [Rq(base) + Rq(index) + at], Rx(from));
             } else {
-                dynasm!(self.asm; .arch x64; movsd [rcx + Rq(index) + offset], Rx(from));
+                dynasm!(self.asm; .arch x64; movsd [Rq(base) + Rq(index) + at], Rx(from));
             }
             return Ok(());
         }
@@ -554,10 +562,10 @@ impl Ops for Translator<'_> {
             }
         };
         match width {
-            Width::Byte => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rb(from)),
-            Width::Half => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rw(from)),
-            Width::Word => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rd(from)),
-            Width::Double => dynasm!(self.asm; .arch x64; mov [rcx + Rq(index) + offset], Rq(from)),
+            Width::Byte => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rb(from)),
+            Width::Half => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rw(from)),
+            Width::Word => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rd(from)),
+            Width::Double => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rq(from)),
         }
         Ok(())
     }
@@ -589,7 +597,7 @@ impl Ops for Translator<'_> {
 
     fn fence(&mut self) {
         // Under grants, accesses are sequentially consistent without.
-        if self.target.atomics {
+        if self.target.regime.atomics {
             dynasm!(self.asm; .arch x64; mfence);
         }
     }

@@ -3,6 +3,7 @@
 //! A meaning builds a tree, and only what it does with it, a write to a register, an access to memory, a jump, makes code
 //! (`select.rs`). So constants are folded, conditions meet their branches, and extensions their loads.
 
+use crate::frame::RCX;
 use cantus_interp::number;
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{Binary, Unary};
@@ -11,11 +12,26 @@ use cantus_isa::riscv::meaning::{Binary, Unary};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Value(u8);
 
-/// Where in the host's memory a guest's access goes: at rcx, a register more, and so many bytes more.
+/// Where a guest's access goes: a register, and so many bytes more. In the host's memory it is by `distance` further, or else
+/// by rcx.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     pub index: u8,
     pub offset: i32,
+    pub distance: Option<i32>,
+}
+
+/// In the place of an index, none (Intel SDM, volume 2, table 2-3).
+const NO_INDEX: u8 = 4;
+
+impl Place {
+    /// Base, index, and displacement of the host's operand.
+    pub fn operand(self) -> (u8, u8, i32) {
+        match self.distance {
+            Some(distance) => (self.index, NO_INDEX, self.offset + distance),
+            None => (self.index, RCX, self.offset),
+        }
+    }
 }
 
 /// How a value comes about.

@@ -5,7 +5,8 @@
 //! the fast entry that the last such access found. An access compares its page with that; only if it is another one it
 //! looks among the fast entries, and fills the window with what it finds. Which accesses do so a unit decides; what a
 //! window holds is true for all code, for it is a fast entry of now: those vanish only at safepoints, where code is left,
-//! and in steps of the core itself. So windows are empty when code is entered, and after every step (ORD-1).
+//! and in steps of the core itself. So windows are empty when code is entered, and after every step (ORD-1). Where addresses
+//! are physical (`Regime`), no addend is needed, and none is kept: that does not change before code is left.
 //!
 //! A register that is loaded or computed anew before each access has none: a comparison that fails costs a misprediction.
 

@@ -12,5 +12,5 @@ mod untouched;
 
 pub use granule::{Granule, LINE_SIZE, LINES_IN_PAGE, PageIndex, Right};
 pub use ram::{Ram, RamError};
-pub use tlb::{BadTranslations, FAST_SLOTS, Fast, MODES, Rights, Tlb, Translation, fast_slot};
+pub use tlb::{BadTranslations, FAST_SLOTS, Fast, MODES, Rights, Tlb, Translation, fast_slot, is_machine};
 pub use untouched::{Untouched, Zero};

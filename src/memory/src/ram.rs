@@ -1,4 +1,5 @@
-//! Guest RAM: one anonymous mapping, zero until written.
+//! Guest RAM: one anonymous mapping, zero until written. If it can be, it is *near*: host addresses are guest physical ones and
+//! a distance that an instruction of the host has room for.
 
 use crate::code_watch::CodeWatch;
 use crate::{PageIndex, host};
@@ -58,24 +59,12 @@ impl Ram {
         if bytes == 0 || !bytes.is_multiple_of(PAGE_SIZE) || bytes > 1 << 40 || base.offset() != 0 {
             return Err(RamError::Size(bytes));
         }
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing of ours.
-        let host = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                bytes as usize,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        if host == libc::MAP_FAILED {
-            return Err(RamError::Host(io::Error::last_os_error()));
-        }
+        let host = map_near(base, bytes).map_or_else(|| map(ptr::null_mut(), bytes, 0), Ok);
+        let host = host.map_err(RamError::Host)?;
         let words = (bytes >> PAGE_SHIFT).div_ceil(64);
         let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
         let code_watch = CodeWatch::new((bytes >> PAGE_SHIFT) as usize);
-        Ok(Self { base, bytes, host: host.cast(), overlays, written: bits(), changed: bits(), code_watch })
+        Ok(Self { base, bytes, host, overlays, written: bits(), changed: bits(), code_watch })
     }
 
     /// Guest physical address of the first byte.
@@ -124,6 +113,12 @@ impl Ram {
         assert!(offset < self.bytes, "{address} is not RAM");
         // SAFETY: inside of the mapping, checked above.
         unsafe { self.host.add(offset as usize) }
+    }
+
+    /// Host address minus guest physical address, of all of it, where it is near; bytes. An offset of 16 bits may be added.
+    pub fn distance(&self) -> Option<i32> {
+        let distance = (self.host as u64).wrapping_sub(self.base.0) as i64;
+        i32::try_from(distance).ok().filter(|distance| u64::from(distance.unsigned_abs()) <= NEAR)
     }
 
     /// The guest physical address of a host pointer into RAM.
@@ -256,6 +251,32 @@ impl Ram {
     }
 }
 
+/// Maps bytes of zeroes: at `at`, or, if that is null, where the host likes.
+fn map(at: *mut u8, bytes: u64, flags: i32) -> io::Result<*mut u8> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a mapping that replaces none touches nothing of ours.
+    let host = unsafe { libc::mmap(at.cast(), bytes as usize, protection, flags, -1, 0) };
+    if host == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(host.cast()) }
+}
+
+/// Maps bytes of zeroes where host addresses differ little from guest physical ones, if there is room. A host that does not
+/// know how to replace nothing takes the place for a hint.
+fn map_near(base: Gpa, bytes: u64) -> Option<*mut u8> {
+    let stride = bytes.next_multiple_of(LARGE_PAGE);
+    let distances = (0..).map(|place| place * stride).take_while(|&distance| distance <= NEAR);
+    let hosts = distances.filter_map(|distance| base.0.checked_add(distance));
+    hosts
+        .filter(|&host| host >= LARGE_PAGE)
+        .find_map(|host| map(host as *mut u8, bytes, libc::MAP_FIXED_NOREPLACE).ok())
+}
+
+/// How far near RAM lies behind its guest physical addresses at most: an instruction of x86-64 adds a signed word, in which an
+/// instruction of the guest's has its offset, too.
+const NEAR: u64 = i32::MAX as u64 - (1 << 16);
+/// What a host's page may be, where it has large ones.
+const LARGE_PAGE: u64 = 2 << 20;
+
 /// Bytes of the widest access.
 const WORD: usize = 8;
 
@@ -313,6 +334,26 @@ mod tests {
         assert_eq!(ram.take_changed(), [64, 129].map(PageIndex));
         let written: Vec<_> = ram.written_pages().collect();
         assert_eq!(written, [0, 64, 129, 130].map(PageIndex));
+    }
+
+    #[test]
+    fn it_lies_near_where_there_is_room() {
+        let ram = |bytes| Ram::new(Gpa(0x8000_0000), bytes, Vec::new()).expect("memory");
+        let near = [ram(64 * PAGE_SIZE), ram(64 * PAGE_SIZE)];
+        for ram in &near {
+            let distance = ram.distance().expect("there is room for two");
+            let last = Gpa(0x8000_0000 + 63 * PAGE_SIZE);
+            assert_eq!(ram.host(last) as i64, last.0 as i64 + i64::from(distance));
+        }
+        assert_ne!(near[0].distance(), near[1].distance());
+        // There is room for two of this size at most, and the others are as good.
+        let large: Vec<Ram> = (0..3).map(|_| ram(1 << 30)).collect();
+        assert!(large.iter().any(|ram| ram.distance().is_none()));
+        for ram in &large {
+            let last = Gpa(0x8000_0000 + (1 << 30) - 8);
+            ram.store(last, Width::Double, 7);
+            assert_eq!(ram.load(last, Width::Double), 7);
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ use translations::{Replaced, Translations};
 pub const MODES: usize = 7;
 
 /// Whether a mode is one of M-mode, where nothing is translated: 0 for data, 4 for fetches.
-fn is_machine(mode: usize) -> bool {
+pub fn is_machine(mode: usize) -> bool {
     matches!(mode, 0 | 4)
 }
 

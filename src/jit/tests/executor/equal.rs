@@ -173,7 +173,8 @@ fn compare_programs<const ATOMICS: bool>(
         let threshold = if by_blocks { 0 } else { (seed / 2 % 3) as u32 };
         let mut ends = Numbers(seed ^ 0xe0d5);
         let of = |limits| program::<ATOMICS>(seed, codes, written.clone(), limits);
-        let mut jit = of(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+        let physical = seed / 2 % 2 == 0;
+        let mut jit = of(Limits { threshold, code_bytes: 1 << 18, physical, ..Limits::default() });
         let mut interp = of(Limits { threshold: u32::MAX, ..Limits::default() });
         // So it comes back after every block.
         jit.world.attention = by_blocks;
@@ -506,7 +507,8 @@ fn rep_2_registers_that_walk_through_memory() {
         text += "addi x28,x28,-1\nbne x28,x0,turn\nebreak";
         let of = |threshold| {
             let mut board = Board::new(&text);
-            board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+            let limits = Limits { threshold, code_bytes: 1 << 18, ..Limits::default() };
+            board.executor = with(Limits { physical: seed % 2 == 0, ..limits });
             board.core.hart.mstatus |= 1 << 13;
             (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
             (20..23).for_each(|register| board.core.hart.x[register] = DATA + 0xf80 * (register as u64 - 19));
@@ -525,7 +527,8 @@ fn rep_2_registers_that_walk_through_memory() {
 fn compare_text(text: &str, seed: u64, data: u64, steps: u64, pause: impl FnMut() -> u64) {
     let of = |threshold| {
         let mut board = Board::new(text);
-        board.executor = with(Limits { threshold, code_bytes: 1 << 18, ..Limits::default() });
+        let limits = Limits { threshold, code_bytes: 1 << 18, ..Limits::default() };
+        board.executor = with(Limits { physical: seed % 2 == 0, ..limits });
         (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
         board.core.hart.x[20] = data;
         board
@@ -551,7 +554,8 @@ fn compare_runs([mut jit, mut interp]: [Board; 2], steps: u64, mut pause: impl F
 fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
     let (programs, mut units, mut blocks) = (blocks() / 40, 0, 0);
     for seed in 0..programs {
-        let limits = Limits { threshold: (seed % 4) as u32, ..Limits::default() };
+        let physical = seed / 4 % 2 == 0;
+        let limits = Limits { threshold: (seed % 4) as u32, physical, ..Limits::default() };
         let mut jit = program(seed, codes, written.clone(), limits);
         let mut interp = program(seed, codes, written.clone(), Limits { threshold: u32::MAX, ..limits });
         for board in [&mut jit, &mut interp] {

@@ -9,6 +9,7 @@ mod board;
 mod counts;
 mod equal;
 mod paid;
+mod physical;
 mod shared;
 mod tested;
 
