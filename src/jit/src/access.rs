@@ -8,6 +8,7 @@ use crate::frame::{ADDEND, RAX, SLOT_MASK, SLOT_SHIFT, kept, window};
 use crate::idioms::idioms;
 use crate::known::Floats;
 use crate::select::{Free, Source};
+use crate::short::near;
 use crate::translate::Translator;
 use crate::tree::{Node, Place, Value};
 use cantus_isa::Width;
@@ -89,9 +90,11 @@ impl Translator<'_> {
             }
             Part::Follower(_) | Part::Covering(..) | Part::Covered => {
                 if self.target.regime.distance.is_some() {
-                    dynasm!(self.asm; .arch x64; cmp DWORD [rsp + kept], 0; je =>alone);
+                    near!(self.asm; kept; cmp DWORD [rsp], 0);
+                    dynasm!(self.asm; .arch x64; je =>alone);
                 } else {
-                    dynasm!(self.asm; .arch x64; mov rcx, [rsp + kept]; test rcx, rcx; jz =>alone);
+                    near!(self.asm; kept; mov rcx, [rsp]);
+                    dynasm!(self.asm; .arch x64; test rcx, rcx; jz =>alone);
                 }
             }
         }
@@ -117,9 +120,9 @@ impl Translator<'_> {
     /// Keeps what a leader has found.
     fn keep(&mut self, group: Group) {
         if self.target.regime.distance.is_some() {
-            dynasm!(self.asm; .arch x64; mov DWORD [rsp + kept(group.number)], 1);
+            near!(self.asm; kept(group.number); mov DWORD [rsp], 1);
         } else {
-            dynasm!(self.asm; .arch x64; mov [rsp + kept(group.number)], rcx);
+            near!(self.asm; kept(group.number); mov [rsp], rcx);
         }
     }
 
@@ -228,7 +231,8 @@ impl Translator<'_> {
         let (tag, _) = window(number);
         self.address(place);
         self.page(width);
-        dynasm!(self.asm; .arch x64; cmp rdx, [rsp + tag]; jne =>from; =>to);
+        near!(self.asm; tag; cmp rdx, [rsp]);
+        dynasm!(self.asm; .arch x64; jne =>from; =>to);
         self.missed.push(Missed { detour: Detour { from, to, slow, width, place, right }, window: number });
     }
 
@@ -271,7 +275,7 @@ impl Translator<'_> {
         if offset == 0 {
             dynasm!(self.asm; .arch x64; mov rdx, Rq(index));
         } else {
-            dynasm!(self.asm; .arch x64; lea rdx, [Rq(index) + offset]);
+            near!(self.asm; offset; lea rdx, [Rq(index)]);
         }
     }
 

@@ -5,7 +5,7 @@
 //! is lost, or that the port has to be asked about, a value that has changed, is a step, which nothing has been done for
 //! yet: the interpreter then finds out what it means.
 
-use crate::frame::{ENV, GUEST, HART, HOLDS, PRIVILEGE, RAX, RCX, RDX, WRITE};
+use crate::frame::{CORE, ENV, GUEST, HART, HOLDS, PRIVILEGE, RAX, RCX, RDX, WRITE};
 use crate::select::Free;
 use crate::translate::Translator;
 use crate::tree::{Node, Value};
@@ -24,7 +24,7 @@ const RESERVATION: i32 = HART + offset_of!(Hart, reservation) as i32;
 const ADDRESS: i32 = RESERVATION + offset_of!(Reservation, address) as i32;
 const WIDTH: i32 = RESERVATION + offset_of!(Reservation, width) as i32;
 const VALUE: i32 = RESERVATION + offset_of!(Reservation, value) as i32;
-const LOST: i32 = offset_of!(Core, reservation_lost) as i32;
+const LOST: i32 = offset_of!(Core, reservation_lost) as i32 - CORE;
 const MENVCFG: i32 = HART + offset_of!(Hart, menvcfg) as i32;
 
 /// What stands in the place of the width while there is no reservation.

@@ -14,6 +14,7 @@ use crate::frame::{DIRTY, FILLED, NOT_FLOATING, RAX, RCX, RDX, f, vector};
 use crate::known::{Computed, Operand, operand, set};
 use crate::rounding::{AWAY, DYNAMIC, TOWARDS_ZERO, is_of_host, rounding};
 use crate::select::Free;
+use crate::short::near;
 use crate::translate::{Interpreted, Translator};
 use crate::tree::{Node, Value};
 use cantus_interp::Block;
@@ -580,7 +581,7 @@ impl Translator<'_> {
             (Node::Loaded(_, place), Some(into)) => {
                 let (base, index, at) = place.operand();
                 self.floats.overwrite(register, false);
-                dynasm!(self.asm; .arch x64; movsd Rx(into), [Rq(base) + Rq(index) + at]);
+                near!(self.asm; at; movsd Rx(into), [Rq(base) + Rq(index)]);
             }
             (_, into) => {
                 self.floats.overwrite(register, false);
@@ -600,12 +601,8 @@ impl Translator<'_> {
         match (self.tree.node(single), into) {
             (Node::Loaded(_, place), Some(into)) => {
                 let (base, index, at) = place.operand();
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; movss xmm0, [Rq(base) + Rq(index) + at]
-                    ; pcmpeqd Rx(into), Rx(into)
-                    ; movss Rx(into), xmm0
-                );
+                near!(self.asm; at; movss xmm0, [Rq(base) + Rq(index)]);
+                dynasm!(self.asm; .arch x64; pcmpeqd Rx(into), Rx(into); movss Rx(into), xmm0);
             }
             (_, into) => {
                 self.selector().compute(single, RCX, Free::ALL.without(RAX));

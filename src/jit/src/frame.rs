@@ -1,7 +1,7 @@
 //! What all translated code shares: host registers, the frame, and the stubs through which code is entered and left.
 //!
 //! ```text
-//! rbx  the core                       rax rcx rdx  free
+//! rbx  the core, see CORE             rax rcx rdx  free
 //! r13  fast entries for data          the others   guest registers, see FIXED
 //! r15  the budget, see below          rsp          the frame
 //! xmm0 xmm1  free                     the others   guest registers, see FIXED_FLOATS, while FLOATING says so
@@ -18,6 +18,7 @@
 use crate::fold::GROUPS_MAX;
 use crate::landing::{Landing, note_and_land};
 use crate::memory::CodeMemory;
+use crate::short::near;
 use crate::tolls::Toll;
 use crate::unaligned::Unaligned;
 use crate::windows::WINDOWS;
@@ -76,28 +77,31 @@ pub(crate) fn vector(register: u8) -> Option<u8> {
     FIXED_FLOATS.iter().find(|(guest, _)| *guest == register).map(|&(_, host)| host)
 }
 
-/// Where the guest's registers lie, from the core.
-pub(crate) const HART: i32 = offset_of!(Core, hart) as i32;
+/// Where rbx points in the core: the distances of all integer registers from there are bytes.
+pub(crate) const CORE: i32 = (offset_of!(Core, hart) + offset_of!(Hart, x)) as i32 + 128;
 
-/// Where the current level lies, a byte, from the core.
+/// Where the guest's registers lie, from [`CORE`], as all that follows.
+pub(crate) const HART: i32 = offset_of!(Core, hart) as i32 - CORE;
+
+/// Where the current level lies, a byte.
 pub(crate) const PRIVILEGE: i32 = HART + offset_of!(Hart, privilege) as i32;
 
-/// Where an integer register of the guest lies, from the core.
+/// Where an integer register of the guest lies.
 pub(crate) fn x(register: u8) -> i32 {
     HART + offset_of!(Hart, x) as i32 + 8 * i32::from(register)
 }
 
-/// Where a floating-point register of the guest lies, from the core.
+/// Where a floating-point register of the guest lies.
 pub(crate) fn f(register: u8) -> i32 {
-    (offset_of!(Core, hart) + offset_of!(Hart, f)) as i32 + 8 * i32::from(register)
+    HART + offset_of!(Hart, f) as i32 + 8 * i32::from(register)
 }
 
-/// Where floating-point flags and rounding mode lie, and the status with its state, from the core.
-pub(crate) const FCSR: i32 = (offset_of!(Core, hart) + offset_of!(Hart, fcsr)) as i32;
-pub(crate) const MSTATUS: i32 = (offset_of!(Core, hart) + offset_of!(Hart, mstatus)) as i32;
+/// Where floating-point flags and rounding mode lie, and the status with its state.
+pub(crate) const FCSR: i32 = HART + offset_of!(Hart, fcsr) as i32;
+pub(crate) const MSTATUS: i32 = HART + offset_of!(Hart, mstatus) as i32;
 
-/// Where the guest's program counter lies, from the core.
-pub(crate) const PC: i32 = (offset_of!(Core, hart) + offset_of!(Hart, pc)) as i32;
+/// Where the guest's program counter lies.
+pub(crate) const PC: i32 = HART + offset_of!(Hart, pc) as i32;
 
 /// What the frame holds, from rsp.
 pub(crate) const ENV: i32 = 0;
@@ -305,12 +309,12 @@ impl Stubs {
         let mut asm = Assembler::new(base);
         let spill = |asm: &mut Assembler| {
             for (guest, host) in FIXED {
-                dynasm!(asm; .arch x64; mov [rbx + x(guest)], Rq(host));
+                near!(asm; x(guest); mov [rbx], Rq(host));
             }
         };
         let fill = |asm: &mut Assembler| {
             for (guest, host) in FIXED {
-                dynasm!(asm; .arch x64; mov Rq(host), [rbx + x(guest)]);
+                near!(asm; x(guest); mov Rq(host), [rbx]);
             }
         };
         // No tag that is compared with has all bits set: those between a page and its alignment are clear.
@@ -347,6 +351,7 @@ impl Stubs {
         dynasm!(asm
             ; .arch x64
             ; mov rbx, [rdi + env!(core)]
+            ; add rbx, CORE
             ; mov r15, [rdi + env!(budget)]
             ; mov r13, [rdi + env!(fast_data)]
         );

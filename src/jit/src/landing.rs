@@ -10,6 +10,7 @@
 //! and code that is given up is forgotten before anything else lies there.
 
 use crate::frame::{Assembler, LANDINGS, PAGE, STAMP};
+use crate::short::near;
 use cantus_memory::MODES;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::offset_of;
@@ -53,25 +54,22 @@ macro_rules! landing {
 
 /// Gives in rcx the place of the landing at the address in rax.
 fn find(asm: &mut Assembler) {
-    dynasm!(asm; .arch x64; mov ecx, eax; shl ecx, SHIFT; and ecx, MASK; add rcx, [rsp + LANDINGS]);
+    dynasm!(asm; .arch x64; mov ecx, eax; shl ecx, SHIFT; and ecx, MASK);
+    near!(asm; LANDINGS; add rcx, [rsp]);
 }
 
 /// Goes on at the virtual address in rax: at its landing, or by `lookup`.
 pub(crate) fn land(asm: &mut Assembler, lookup: usize) {
+    let unknown = asm.new_dynamic_label();
     find(asm);
-    dynasm!(asm
-        ; .arch x64
-        ; mov rdx, [rsp + STAMP]
-        ; cmp rax, [rcx + landing!(pc)]
-        ; jne >unknown
-        ; cmp rdx, [rcx + landing!(stamp)]
-        ; jne >unknown
-        ; and rax, -4096
-        ; mov [rsp + PAGE], rax
-        ; jmp QWORD [rcx + landing!(code)]
-        ;unknown:
-        ; jmp extern lookup
-    );
+    near!(asm; STAMP; mov rdx, [rsp]);
+    near!(asm; landing!(pc); cmp rax, [rcx]);
+    dynasm!(asm; .arch x64; jne =>unknown);
+    near!(asm; landing!(stamp); cmp rdx, [rcx]);
+    dynasm!(asm; .arch x64; jne =>unknown; and rax, -4096);
+    near!(asm; PAGE; mov [rsp], rax);
+    near!(asm; landing!(code); jmp QWORD [rcx]);
+    dynasm!(asm; .arch x64; =>unknown; jmp extern lookup);
 }
 
 /// Notes the landing at the virtual address in rax, which is entered at the host address in rdx, and goes there.

@@ -5,6 +5,7 @@
 
 use crate::frame::{Assembler, PAGE, RAX, RCX, RDX, f, vector, x};
 use crate::homes::Homes;
+use crate::short::{near, small};
 use crate::tree::{Node, Tree, Value};
 use cantus_isa::Width;
 use cantus_isa::riscv::meaning::{Binary, Unary};
@@ -129,12 +130,13 @@ impl Selector<'_> {
         match self.tree.node(value) {
             Node::Constant(constant) => self.constant(constant, into),
             Node::Address(offset) => {
-                dynasm!(self.asm; .arch x64; mov Rq(into), [rsp + PAGE]; lea Rq(into), [Rq(into) + offset]);
+                near!(self.asm; PAGE; mov Rq(into), [rsp]);
+                near!(self.asm; offset; lea Rq(into), [Rq(into)]);
             }
             Node::Register(register) => match self.homes.of(register) {
                 Some(from) if from == into => {}
                 Some(from) => dynasm!(self.asm; .arch x64; mov Rq(into), Rq(from)),
-                None => dynasm!(self.asm; .arch x64; mov Rq(into), [rbx + x(register)]),
+                None => near!(self.asm; x(register); mov Rq(into), [rbx]),
             },
             Node::Float(register) => match vector(register) {
                 Some(from) => dynasm!(self.asm; .arch x64; movq Rq(into), Rx(from)),
@@ -147,13 +149,13 @@ impl Selector<'_> {
                 let (base, index, at) = place.operand();
                 match width {
                     Width::Byte => {
-                        dynasm!(self.asm; .arch x64; movzx Rd(into), BYTE [Rq(base) + Rq(index) + at])
+                        near!(self.asm; at; movzx Rd(into), BYTE [Rq(base) + Rq(index)])
                     }
                     Width::Half => {
-                        dynasm!(self.asm; .arch x64; movzx Rd(into), WORD [Rq(base) + Rq(index) + at])
+                        near!(self.asm; at; movzx Rd(into), WORD [Rq(base) + Rq(index)])
                     }
-                    Width::Word => dynasm!(self.asm; .arch x64; mov Rd(into), [Rq(base) + Rq(index) + at]),
-                    Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [Rq(base) + Rq(index) + at]),
+                    Width::Word => near!(self.asm; at; mov Rd(into), [Rq(base) + Rq(index)]),
+                    Width::Double => near!(self.asm; at; mov Rq(into), [Rq(base) + Rq(index)]),
                 }
             }
             Node::Sign(width, of) => self.sign_extend(width, of, into, free),
@@ -180,12 +182,12 @@ impl Selector<'_> {
         {
             let (base, index, at) = place.operand();
             match width {
-                Width::Byte => dynasm!(self.asm; .arch x64; movsx Rq(into), BYTE [Rq(base) + Rq(index) + at]),
-                Width::Half => dynasm!(self.asm; .arch x64; movsx Rq(into), WORD [Rq(base) + Rq(index) + at]),
+                Width::Byte => near!(self.asm; at; movsx Rq(into), BYTE [Rq(base) + Rq(index)]),
+                Width::Half => near!(self.asm; at; movsx Rq(into), WORD [Rq(base) + Rq(index)]),
                 Width::Word => {
-                    dynasm!(self.asm; .arch x64; movsxd Rq(into), DWORD [Rq(base) + Rq(index) + at]);
+                    near!(self.asm; at; movsxd Rq(into), DWORD [Rq(base) + Rq(index)]);
                 }
-                Width::Double => dynasm!(self.asm; .arch x64; mov Rq(into), [Rq(base) + Rq(index) + at]),
+                Width::Double => near!(self.asm; at; mov Rq(into), [Rq(base) + Rq(index)]),
             }
             return;
         }
@@ -267,7 +269,7 @@ impl Selector<'_> {
     fn add(&mut self, a: Value, b: Value, into: u8, free: Free) {
         match (self.source(a), self.source(b)) {
             (Some(Source::Register(a)), Some(Source::Immediate(b))) if a != into => {
-                dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(a) + b]);
+                near!(self.asm; b; lea Rq(into), [Rq(a)]);
             }
             (Some(Source::Register(a)), Some(Source::Register(b))) if a != into && b != into => {
                 dynasm!(self.asm; .arch x64; lea Rq(into), [Rq(a) + Rq(b)]);
@@ -327,9 +329,9 @@ impl Selector<'_> {
         macro_rules! operate {
             ($name:ident) => {
                 match source {
-                    Source::Immediate(value) => dynasm!(self.asm; .arch x64; $name Rq(into), DWORD value),
+                    Source::Immediate(value) => small!(self.asm; value; $name Rq(into)),
                     Source::Register(from) => dynasm!(self.asm; .arch x64; $name Rq(into), Rq(from)),
-                    Source::Memory(at) => dynasm!(self.asm; .arch x64; $name Rq(into), [rbx + at]),
+                    Source::Memory(at) => near!(self.asm; at; $name Rq(into), [rbx]),
                 }
             };
         }
@@ -341,10 +343,10 @@ impl Selector<'_> {
             Binary::Xor => operate!(xor),
             Binary::Mul => match source {
                 Source::Immediate(value) => {
-                    dynasm!(self.asm; .arch x64; imul Rq(into), Rq(into), DWORD value)
+                    small!(self.asm; value; imul Rq(into), Rq(into))
                 }
                 Source::Register(from) => dynasm!(self.asm; .arch x64; imul Rq(into), Rq(from)),
-                Source::Memory(at) => dynasm!(self.asm; .arch x64; imul Rq(into), [rbx + at]),
+                Source::Memory(at) => near!(self.asm; at; imul Rq(into), [rbx]),
             },
             Binary::ShiftLeft
             | Binary::ShiftRight
@@ -371,9 +373,9 @@ impl Selector<'_> {
             ($name:ident) => {
                 match source {
                     Source::Immediate(value) => {
-                        dynasm!(self.asm; .arch x64; $name QWORD [rbx + at], DWORD value);
+                        near!(self.asm; at; $name QWORD [rbx], DWORD value);
                     }
-                    Source::Register(from) => dynasm!(self.asm; .arch x64; $name [rbx + at], Rq(from)),
+                    Source::Register(from) => near!(self.asm; at; $name [rbx], Rq(from)),
                     Source::Memory(_) => return false,
                 }
             };
@@ -444,9 +446,9 @@ impl Selector<'_> {
         let by = self.factor(b);
         self.compute(a, RAX, Free::ALL.without(RCX));
         match (operation, by) {
-            (Binary::MulHigh, Source::Memory(at)) => dynasm!(self.asm; .arch x64; imul QWORD [rbx + at]),
+            (Binary::MulHigh, Source::Memory(at)) => near!(self.asm; at; imul QWORD [rbx]),
             (Binary::MulHigh, _) => dynasm!(self.asm; .arch x64; imul Rq(register_of(by))),
-            (_, Source::Memory(at)) => dynasm!(self.asm; .arch x64; mul QWORD [rbx + at]),
+            (_, Source::Memory(at)) => near!(self.asm; at; mul QWORD [rbx]),
             (_, _) => dynasm!(self.asm; .arch x64; mul Rq(register_of(by))),
         }
         if into != RDX {
@@ -555,11 +557,11 @@ impl Selector<'_> {
             (Source::Register(a), Source::Immediate(0)) => dynasm!(self.asm; .arch x64; test Rq(a), Rq(a)),
             (Source::Register(a), Source::Immediate(b)) => dynasm!(self.asm; .arch x64; cmp Rq(a), DWORD b),
             (Source::Register(a), Source::Register(b)) => dynasm!(self.asm; .arch x64; cmp Rq(a), Rq(b)),
-            (Source::Register(a), Source::Memory(b)) => dynasm!(self.asm; .arch x64; cmp Rq(a), [rbx + b]),
+            (Source::Register(a), Source::Memory(b)) => near!(self.asm; b; cmp Rq(a), [rbx]),
             (Source::Memory(a), Source::Immediate(b)) => {
-                dynasm!(self.asm; .arch x64; cmp QWORD [rbx + a], DWORD b);
+                near!(self.asm; a; cmp QWORD [rbx], DWORD b);
             }
-            (Source::Memory(a), Source::Register(b)) => dynasm!(self.asm; .arch x64; cmp [rbx + a], Rq(b)),
+            (Source::Memory(a), Source::Register(b)) => near!(self.asm; a; cmp [rbx], Rq(b)),
             (Source::Memory(_) | Source::Immediate(_), _) => unreachable!("one of them is in a register"),
         }
         match operation {
@@ -591,7 +593,7 @@ impl Selector<'_> {
             | Node::Zero(..)
             | Node::Select(..) => {
                 if let Some(Source::Memory(at)) = self.source(value) {
-                    dynasm!(self.asm; .arch x64; cmp QWORD [rbx + at], 0);
+                    near!(self.asm; at; cmp QWORD [rbx], 0);
                 } else {
                     let (register, free) = match self.source(value) {
                         Some(Source::Register(register)) => (register, free),
@@ -639,7 +641,7 @@ impl Selector<'_> {
             ($name:ident) => {
                 match yes {
                     Source::Register(yes) => dynasm!(self.asm; .arch x64; $name Rq(chosen), Rq(yes)),
-                    Source::Memory(yes) => dynasm!(self.asm; .arch x64; $name Rq(chosen), [rbx + yes]),
+                    Source::Memory(yes) => near!(self.asm; yes; $name Rq(chosen), [rbx]),
                     Source::Immediate(_) => unreachable!("it is in a register"),
                 }
             };

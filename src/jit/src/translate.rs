@@ -26,6 +26,7 @@ use crate::idioms::{Idiom, idioms};
 use crate::known::{Floats, Pending, Preparation, Repair};
 use crate::landing::land;
 use crate::select::{Features, Free, Selector, Source};
+use crate::short::near;
 use crate::steps::Step;
 use crate::tree::{Node, Tree, Value};
 use crate::unit::{Unit, start};
@@ -230,10 +231,10 @@ pub(crate) fn translate(target: &Target, unit: &Unit, number: u32, base: usize) 
 impl Translator<'_> {
     fn run(mut self) -> Option<Translated> {
         let [stale, entered] = [(); 2].map(|()| self.asm.new_dynamic_label());
+        near!(self.asm; EPOCHS; mov rax, [rsp]);
+        near!(self.asm; EPOCH; mov rcx, [rsp]);
         dynasm!(self.asm
             ; .arch x64
-            ; mov rax, [rsp + EPOCHS]
-            ; mov rcx, [rsp + EPOCH]
             ; cmp [rax + 8 * self.number as i32], rcx
             ; jne =>stale
             ;=>entered
@@ -261,7 +262,8 @@ impl Translator<'_> {
         self.pay(self.unit.tolls.front(self.place), self.place, None);
         dynasm!(self.asm; .arch x64; =>here);
         if needed != NOT_FLOATING {
-            dynasm!(self.asm; .arch x64; cmp DWORD [rsp + FLOATING], needed; jb =>unready);
+            near!(self.asm; FLOATING; cmp DWORD [rsp], needed);
+            dynasm!(self.asm; .arch x64; jb =>unready);
         }
         dynasm!(self.asm; .arch x64; =>ready);
         // One may come here from anywhere in the unit.
@@ -449,9 +451,9 @@ impl Translator<'_> {
         let home = x(register);
         match self.selector().source(value) {
             Some(Source::Immediate(value)) => {
-                return dynasm!(self.asm; .arch x64; mov QWORD [rbx + home], DWORD value);
+                return near!(self.asm; home; mov QWORD [rbx], DWORD value);
             }
-            Some(Source::Register(from)) => return dynasm!(self.asm; .arch x64; mov [rbx + home], Rq(from)),
+            Some(Source::Register(from)) => return near!(self.asm; home; mov [rbx], Rq(from)),
             Some(Source::Memory(at)) if at == home => return,
             Some(Source::Memory(_)) | None => {}
         }
@@ -465,7 +467,7 @@ impl Translator<'_> {
         let (host, free) = free.take();
         let mut selector = self.selector();
         selector.compute(value, host, free);
-        dynasm!(self.asm; .arch x64; mov [rbx + x(register)], Rq(host));
+        near!(self.asm; x(register); mov [rbx], Rq(host));
     }
 }
 
@@ -548,9 +550,9 @@ impl Ops for Translator<'_> {
             && let Some(from) = vector(register)
         {
             if width == Width::Word {
-                dynasm!(self.asm; .arch x64; movss [Rq(base) + Rq(index) + at], Rx(from));
+                near!(self.asm; at; movss [Rq(base) + Rq(index)], Rx(from));
             } else {
-                dynasm!(self.asm; .arch x64; movsd [Rq(base) + Rq(index) + at], Rx(from));
+                near!(self.asm; at; movsd [Rq(base) + Rq(index)], Rx(from));
             }
             return Ok(());
         }
@@ -562,10 +564,10 @@ impl Ops for Translator<'_> {
             }
         };
         match width {
-            Width::Byte => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rb(from)),
-            Width::Half => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rw(from)),
-            Width::Word => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rd(from)),
-            Width::Double => dynasm!(self.asm; .arch x64; mov [Rq(base) + Rq(index) + at], Rq(from)),
+            Width::Byte => near!(self.asm; at; mov [Rq(base) + Rq(index)], Rb(from)),
+            Width::Half => near!(self.asm; at; mov [Rq(base) + Rq(index)], Rw(from)),
+            Width::Word => near!(self.asm; at; mov [Rq(base) + Rq(index)], Rd(from)),
+            Width::Double => near!(self.asm; at; mov [Rq(base) + Rq(index)], Rq(from)),
         }
         Ok(())
     }

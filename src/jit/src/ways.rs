@@ -4,6 +4,7 @@ use crate::frame::{NOT_FLOATING, PAGE, PC, SPENT, x};
 use crate::homes::Swap;
 use crate::landing::land;
 use crate::select::{Condition, Free};
+use crate::short::{near, small};
 use crate::tolls::Toll;
 use crate::translate::{LINKS_OF_BLOCK, Labels, Link, STALE_LINK, Translator};
 use crate::tree::Value;
@@ -48,7 +49,8 @@ impl Translator<'_> {
     fn go_far(&mut self, to: i32) {
         self.give_back();
         self.swap_out();
-        dynasm!(self.asm; .arch x64; mov rax, [rsp + PAGE]; add rax, to);
+        near!(self.asm; PAGE; mov rax, [rsp]);
+        small!(self.asm; to; add rax);
         land(&mut self.asm, self.target.stubs.lookup);
     }
 
@@ -302,14 +304,16 @@ impl Translator<'_> {
     /// From here on registers are where the unit has them.
     pub(crate) fn swap_in(&mut self) {
         for &Swap { host, usual, instead } in &self.unit.swaps {
-            dynasm!(self.asm; .arch x64; mov [rbx + x(usual)], Rq(host); mov Rq(host), [rbx + x(instead)]);
+            near!(self.asm; x(usual); mov [rbx], Rq(host));
+            near!(self.asm; x(instead); mov Rq(host), [rbx]);
         }
     }
 
     /// From here on registers are where they usually are. Changes no other ones.
     pub(crate) fn swap_out(&mut self) {
         for &Swap { host, usual, instead } in &self.unit.swaps {
-            dynasm!(self.asm; .arch x64; mov [rbx + x(instead)], Rq(host); mov Rq(host), [rbx + x(usual)]);
+            near!(self.asm; x(instead); mov [rbx], Rq(host));
+            near!(self.asm; x(usual); mov Rq(host), [rbx]);
         }
     }
 }

@@ -173,7 +173,7 @@ fn compare_programs<const ATOMICS: bool>(
         let threshold = if by_blocks { 0 } else { (seed / 2 % 3) as u32 };
         let mut ends = Numbers(seed ^ 0xe0d5);
         let of = |limits| program::<ATOMICS>(seed, codes, written.clone(), limits);
-        let physical = seed / 2 % 2 == 0;
+        let physical = (seed / 2).is_multiple_of(2);
         let mut jit = of(Limits { threshold, code_bytes: 1 << 18, physical, ..Limits::default() });
         let mut interp = of(Limits { threshold: u32::MAX, ..Limits::default() });
         // So it comes back after every block.
@@ -528,7 +528,7 @@ fn compare_text(text: &str, seed: u64, data: u64, steps: u64, pause: impl FnMut(
     let of = |threshold| {
         let mut board = Board::new(text);
         let limits = Limits { threshold, code_bytes: 1 << 18, ..Limits::default() };
-        board.executor = with(Limits { physical: seed % 2 == 0, ..limits });
+        board.executor = with(Limits { physical: seed.is_multiple_of(2), ..limits });
         (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
         board.core.hart.x[20] = data;
         board
