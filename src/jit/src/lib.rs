@@ -45,6 +45,7 @@ mod native;
 mod rounding;
 #[cfg(target_arch = "x86_64")]
 mod select;
+#[cfg(target_arch = "x86_64")]
 mod short;
 #[cfg(target_arch = "x86_64")]
 mod steps;
