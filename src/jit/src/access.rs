@@ -89,13 +89,8 @@ impl Translator<'_> {
                 self.keep(group);
             }
             Part::Follower(_) | Part::Covering(..) | Part::Covered => {
-                if self.target.regime.distance.is_some() {
-                    near!(self.asm; kept; cmp DWORD [rsp], 0);
-                    dynasm!(self.asm; .arch x64; je =>alone);
-                } else {
-                    near!(self.asm; kept; mov rcx, [rsp]);
-                    dynasm!(self.asm; .arch x64; test rcx, rcx; jz =>alone);
-                }
+                near!(self.asm; kept; mov rcx, [rsp]);
+                dynasm!(self.asm; .arch x64; test rcx, rcx; jz =>alone);
             }
         }
         dynasm!(self.asm; .arch x64; =>found);
@@ -117,12 +112,11 @@ impl Translator<'_> {
         self.addend();
     }
 
-    /// Keeps what a leader has found.
+    /// Keeps what a leader has found: if it is a constant, that it has found something.
     fn keep(&mut self, group: Group) {
-        if self.target.regime.distance.is_some() {
-            near!(self.asm; kept(group.number); mov DWORD [rsp], 1);
-        } else {
-            near!(self.asm; kept(group.number); mov [rsp], rcx);
+        match self.target.regime.distance {
+            None => near!(self.asm; kept(group.number); mov [rsp], rcx),
+            Some(_) => near!(self.asm; kept(group.number); mov QWORD [rsp], DWORD 1),
         }
     }
 
@@ -191,8 +185,9 @@ impl Translator<'_> {
             // It is aligned, so that what was compared is the tag that any access to the page is compared with.
             let (tag, addend) = window(number);
             dynasm!(self.asm; .arch x64; mov [rsp + tag], rdx);
+            self.entry_addend();
             if place.distance.is_none() {
-                dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]; mov [rsp + addend], rcx);
+                dynasm!(self.asm; .arch x64; mov [rsp + addend], rcx);
             }
             dynasm!(self.asm; .arch x64; jmp =>to);
         }
@@ -236,25 +231,28 @@ impl Translator<'_> {
         self.missed.push(Missed { detour: Detour { from, to, slow, width, place, right }, window: number });
     }
 
-    /// Gives in rcx what the fast entry of an access that has just been found adds to its address.
+    /// Gives in rcx what the fast entry of an access that has just been found adds to its address, unless that is a constant.
     fn addend(&mut self) {
-        if self.target.regime.distance.is_some() {
-            return;
+        match self.window.map(window) {
+            None => self.entry_addend(),
+            Some((_, addend)) if self.target.regime.distance.is_none() => {
+                dynasm!(self.asm; .arch x64; mov rcx, [rsp + addend]);
+            }
+            Some(_) => {}
         }
-        if let Some(number) = self.window {
-            let (_, addend) = window(number);
-            dynasm!(self.asm; .arch x64; mov rcx, [rsp + addend]);
-        } else {
+    }
+
+    /// The same of the fast entry where rcx says.
+    fn entry_addend(&mut self) {
+        if self.target.regime.distance.is_none() {
             dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
         }
     }
 
-    /// Gives in rcx what the fast entry of an access adds to its address.
+    /// Gives in rcx what the fast entry of an access adds to its address, unless that is a constant.
     fn check(&mut self, width: Width, place: Place, right: i32, slow: DynamicLabel) {
         self.compare(width, place, right, slow);
-        if place.distance.is_none() {
-            dynasm!(self.asm; .arch x64; mov rcx, [r13 + rcx + ADDEND]);
-        }
+        self.entry_addend();
     }
 
     /// Gives in rcx where the fast entry of an access is among those of its mode, and in rdx the page, which it is for.

@@ -6,7 +6,7 @@ use crate::board::{Board, DATA, World};
 use crate::counts::check;
 use crate::random::{Numbers, START, board_of, instruction};
 use crate::tested::with;
-use cantus_interp::{Executor, Exit};
+use cantus_interp::{CodeCounts, Executor, Exit};
 use cantus_isa::riscv::class::Class;
 use cantus_isa::riscv::csr::envcfg;
 use cantus_isa::riscv::{Op, Opcode, encode, hart::STATE_BYTES};
@@ -508,14 +508,14 @@ fn rep_2_registers_that_walk_through_memory() {
         let of = |threshold| {
             let mut board = Board::new(&text);
             let limits = Limits { threshold, code_bytes: 1 << 18, ..Limits::default() };
-            board.executor = with(Limits { physical: seed % 2 == 0, ..limits });
+            board.executor = with(Limits { physical: seed.is_multiple_of(2), ..limits });
             board.core.hart.mstatus |= 1 << 13;
             (8..12).for_each(|register| board.core.hart.x[register] = Numbers(seed ^ register as u64).next());
             (20..23).for_each(|register| board.core.hart.x[register] = DATA + 0xf80 * (register as u64 - 19));
             board
         };
         compare_runs(
-            [of((seed % 3) as u32), of(u32::MAX)],
+            &mut [of((seed % 3) as u32), of(u32::MAX)],
             700,
             || numbers.below(150),
             &format!("seed {seed:#x}:\n{text}"),
@@ -533,22 +533,39 @@ fn compare_text(text: &str, seed: u64, data: u64, steps: u64, pause: impl FnMut(
         board.core.hart.x[20] = data;
         board
     };
-    compare_runs([of((seed % 3) as u32), of(u32::MAX)], steps, pause, &format!("seed {seed:#x}:\n{text}"));
+    compare_runs(
+        &mut [of((seed % 3) as u32), of(u32::MAX)],
+        steps,
+        pause,
+        &format!("seed {seed:#x}:\n{text}"),
+    );
 }
 
-/// Runs both for so many steps, with a look at them every so often, and in the end at what they have asked.
-fn compare_runs([mut jit, mut interp]: [Board; 2], steps: u64, mut pause: impl FnMut() -> u64, case: &str) {
+/// Runs both, code and interpreted, for so many steps, with a look at them every so often, and in the end at what they have
+/// asked and what the code's counts are.
+pub fn compare_runs(
+    [jit, interp]: &mut [Board; 2],
+    steps: u64,
+    mut pause: impl FnMut() -> u64,
+    case: &str,
+) -> CodeCounts {
     while jit.core.position < steps {
-        let to = jit.core.position + 1 + pause();
-        while jit.core.position < to {
-            jit.run(to);
-        }
+        jit.run((jit.core.position + 1 + pause()).min(steps));
         while interp.core.position < jit.core.position {
             interp.run(jit.core.position);
         }
-        assert!(jit.state() == interp.state(), "at {}, {case}", jit.core.position);
+        assert!(
+            jit.state() == interp.state() && jit.core.position == interp.core.position,
+            "different at {}\n{:x?}\n{:x?}\n{case}",
+            jit.core.position,
+            jit.core.hart,
+            interp.core.hart
+        );
     }
     assert_eq!(jit.world.asked, interp.world.asked, "other questions, {case}");
+    let done = jit.executor.counts().code;
+    check(&done, jit.core.position);
+    done
 }
 
 fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
@@ -556,29 +573,13 @@ fn compare_loops(codes: &[Opcode], written: Range<u8>, longest: u64) {
     for seed in 0..programs {
         let physical = seed / 4 % 2 == 0;
         let limits = Limits { threshold: (seed % 4) as u32, physical, ..Limits::default() };
-        let mut jit = program(seed, codes, written.clone(), limits);
-        let mut interp = program(seed, codes, written.clone(), Limits { threshold: u32::MAX, ..limits });
-        for board in [&mut jit, &mut interp] {
-            write_loops(board, seed, codes, &written, longest);
-        }
+        let mut both = [limits, Limits { threshold: u32::MAX, ..limits }].map(|limits| {
+            let mut board = program(seed, codes, written.clone(), limits);
+            write_loops(&mut board, seed, codes, &written, longest);
+            board
+        });
         let mut ends = Numbers(seed ^ 0x100b);
-        while jit.core.position < 4 * STEPS {
-            jit.run((jit.core.position + 1 + ends.below(300)).min(4 * STEPS));
-            while interp.core.position < jit.core.position {
-                interp.run(jit.core.position);
-            }
-            let both = [jit.state(), interp.state()];
-            assert!(
-                both[0] == both[1] && jit.core.position == interp.core.position,
-                "seed {seed:#x}: different at {}\n{:x?}\n{:x?}",
-                jit.core.position,
-                jit.core.hart,
-                interp.core.hart
-            );
-        }
-        assert_eq!(jit.world.asked, interp.world.asked, "seed {seed:#x}: other questions");
-        let done = jit.executor.counts().code;
-        check(&done, jit.core.position);
+        let done = compare_runs(&mut both, 4 * STEPS, || ends.below(300), &format!("seed {seed:#x}"));
         (units, blocks) = (units + done.units, blocks + done.blocks);
     }
     println!("{units} units of {blocks} blocks");

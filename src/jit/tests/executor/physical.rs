@@ -3,9 +3,9 @@
 
 use crate::assembler::assemble;
 use crate::board::{BASE, Board, DATA};
+use crate::equal::compare_runs;
 use crate::random::Numbers;
 use crate::tested::with;
-use cantus_interp::Executor;
 use cantus_isa::riscv::csr::number::{MTVEC, PMPADDR15, PMPCFG2, SATP};
 use cantus_jit::Limits;
 
@@ -109,26 +109,11 @@ fn mmu_1_rep_2_addresses_are_physical_and_virtual_by_turns() {
     const STEPS: u64 = 6000;
     for seed in 0..60 {
         let limits = Limits { threshold: (seed % 3) as u32, ..Limits::default() };
-        let mut jit = board(limits, seed);
-        assert!(jit.core.ram.distance().is_some(), "its RAM is near");
-        let mut interp = board(Limits { threshold: u32::MAX, ..limits }, seed);
+        let mut both = [limits, Limits { threshold: u32::MAX, ..limits }].map(|limits| board(limits, seed));
+        assert!(both[0].core.ram.distance().is_some(), "its RAM is near");
         let mut numbers = Numbers(!seed);
-        while jit.core.position < STEPS {
-            jit.run(jit.core.position + 1 + numbers.below(300));
-            while interp.core.position < jit.core.position {
-                interp.run(jit.core.position);
-            }
-            assert!(
-                jit.state() == interp.state(),
-                "seed {seed}: different at {}\n{:x?}\n{:x?}",
-                jit.core.position,
-                jit.core.hart,
-                interp.core.hart
-            );
-        }
-        assert_eq!(jit.world.asked, interp.world.asked, "seed {seed}: other questions");
-        let done = jit.executor.counts().code;
+        let done = compare_runs(&mut both, STEPS, || numbers.below(300), &format!("seed {seed}"));
         assert!(done.instructions > STEPS / 2, "it is code that runs: {done:?}");
-        assert!(jit.x(9) > 30 && jit.x(22) > 3, "seed {seed}: {:x?}", jit.core.hart);
+        assert!(both[0].x(9) > 30 && both[0].x(22) > 3, "seed {seed}: {:x?}", both[0].core.hart);
     }
 }
